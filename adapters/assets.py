@@ -1,0 +1,184 @@
+"""Takes the files that a request names into the artifact store.
+
+``sha256:<hex>`` names what is already there; ``file://`` is read only under the allowed roots,
+links resolved; ``http(s)`` only with size and time limits and from public addresses unless
+private ones are allowed.  What a file *is*, its decoder says later, not its name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from adapters.base import ArtifactStore, StoreError
+from events.spec import Artifact, Struct
+from events.types import Problem
+
+if TYPE_CHECKING:
+    import httpx
+
+MEDIA_TYPE = "application/octet-stream"
+"""Of uploads: nothing is claimed about them before they are decoded."""
+
+_REDIRECTS_MAX = 3
+
+
+class AssetLimits(Struct, frozen=True, kw_only=True):
+    """Bounds of taking a file in."""
+
+    bytes_max: int = 20_000_000
+    http_timeout_s: float = 20.0
+    allow_private_addresses: bool = False
+
+
+class AssetProblem(Exception):  # noqa: N818 - it becomes a ``Problem`` of the request
+    """A file cannot be taken in; ``limit`` and ``hint`` say why and what to do."""
+
+    def __init__(self, limit: str, hint: str) -> None:
+        super().__init__(f"{limit}: {hint}")
+        self.limit = limit
+        self.hint = hint
+
+    def problem(self, field: str, value: str) -> Problem:
+        """As a problem of ``field``."""
+        return Problem(field=field, value=value[:80], limit=self.limit, hint=self.hint)
+
+
+class AssetFetcher:
+    """Resolves URIs to artifacts."""
+
+    def __init__(
+        self, store: ArtifactStore, roots: Sequence[Path], limits: AssetLimits
+    ) -> None:
+        self._store = store
+        self._roots = tuple(root.resolve() for root in roots)
+        self._limits = limits
+
+    async def fetch(self, uri: str) -> Artifact:
+        """The artifact of ``uri``.  Raises ``AssetProblem``, and ``StoreError`` where the store
+        itself fails."""
+        scheme, _, rest = uri.partition(":")
+        match scheme.lower():
+            case "sha256":
+                return await self._stored(rest)
+            case "file":
+                return await self._file(uri)
+            case "http" | "https":
+                return await self._http(uri)
+            case _:
+                raise AssetProblem("a sha256:, file:// or https:// URI", "use one of these")
+
+    async def _stored(self, sha256: str) -> Artifact:
+        artifact = Artifact(sha256=sha256.lower(), bytes=0, media_type=MEDIA_TYPE)
+        try:
+            path = await self._store.fetch(artifact)
+        except StoreError as error:
+            limit = "an artifact of the store"
+            raise AssetProblem(limit, "store the file first, then name it") from error
+        size = path.stat().st_size
+        self._check_size(size)
+        return Artifact(sha256=artifact.sha256, bytes=size, media_type=MEDIA_TYPE)
+
+    async def _file(self, uri: str) -> Artifact:
+        parts = urlsplit(uri)
+        allowed = ":".join(str(root) for root in self._roots)
+        if parts.netloc not in {"", "localhost"}:
+            raise AssetProblem("file:///path on the service's own host", "leave the host out")
+        try:
+            path = await asyncio.to_thread(Path(unquote(parts.path)).resolve, strict=True)
+            inside = any(path.is_relative_to(root) for root in self._roots)
+        except (OSError, ValueError, RuntimeError):
+            inside = any(
+                Path(unquote(parts.path).replace("\0", "")).is_relative_to(r) for r in self._roots
+            )
+            limit = "a readable file" if inside else f"a file under {allowed}"
+            raise AssetProblem(limit, "check the path") from None
+        if not inside:
+            hint = "put the file there, or allow its folder in PYTOON_ASSET_ROOTS"
+            raise AssetProblem(f"a file under {allowed}", hint)
+        if not path.is_file():
+            raise AssetProblem("a regular file", "name a picture or sound file")
+        self._check_size(path.stat().st_size)
+        try:
+            return await self._store.put_file(path, MEDIA_TYPE)
+        except OSError as error:
+            raise AssetProblem("a readable file", f"check its permissions ({error.strerror})") from error
+
+    async def _http(self, uri: str) -> Artifact:
+        import httpx  # noqa: PLC0415 - start-up time: most requests fetch nothing
+
+        with tempfile.TemporaryDirectory(prefix="pytoon-fetch-") as folder:
+            target = Path(folder) / "download"
+            try:
+                async with (
+                    asyncio.timeout(self._limits.http_timeout_s),
+                    httpx.AsyncClient(follow_redirects=False, trust_env=False) as client,
+                ):
+                    await self._download(client, uri, target)
+            except TimeoutError as error:
+                limit = f"{self._limits.http_timeout_s:g} s to download"
+                raise AssetProblem(limit, "host it nearer, or upload the file") from error
+            except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+                hint = f"the download failed ({type(error).__name__})"
+                raise AssetProblem("a file that can be downloaded", hint) from error
+            return await self._store.put_file(target, MEDIA_TYPE, move=True)
+
+    async def _download(self, client: httpx.AsyncClient, uri: str, target: Path) -> None:
+        url = uri
+        for _ in range(_REDIRECTS_MAX + 1):
+            address = await self._checked_address(url)
+            parts = urlsplit(url)
+            # The connection goes to the very address that was checked: a name that resolves
+            # anew to a private address between check and use gains nothing.
+            host = f"[{address}]" if ":" in address else address
+            pinned = parts._replace(
+                netloc=host if parts.port is None else f"{host}:{parts.port}"
+            ).geturl()
+            async with client.stream(
+                "GET",
+                pinned,
+                headers={"Host": parts.netloc.rpartition("@")[2]},
+                extensions={"sni_hostname": parts.hostname or ""},
+            ) as response:
+                if response.is_redirect:
+                    url = str(response.headers.get("location", ""))
+                    continue
+                if not response.is_success:
+                    limit = "a file that can be downloaded"
+                    raise AssetProblem(limit, f"the server answered {response.status_code}")
+                size = 0
+                with target.open("wb") as file:
+                    async for chunk in response.aiter_bytes():
+                        size += len(chunk)
+                        self._check_size(size)
+                        file.write(chunk)
+                return
+        raise AssetProblem(f"{_REDIRECTS_MAX} redirects at most", "name the final address")
+
+    async def _checked_address(self, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise AssetProblem("an http(s) address", "redirects must lead to one, too")
+        found = await asyncio.get_running_loop().getaddrinfo(
+            parts.hostname, parts.port or 443, type=socket.SOCK_STREAM
+        )
+        addresses = [str(info[4][0]) for info in found]
+        for address in addresses:
+            public = ipaddress.ip_address(address.partition("%")[0]).is_global
+            if not public and not self._limits.allow_private_addresses:
+                limit = "a public address"
+                raise AssetProblem(limit, "private and local addresses are not fetched from")
+        return addresses[0]
+
+    def _check_size(self, size: int) -> None:
+        if size > self._limits.bytes_max:
+            limit = f"at most {self._limits.bytes_max / 1e6:g} MB"
+            raise AssetProblem(limit, "make the file smaller")
+        if size == 0:
+            raise AssetProblem("a file with content", "the file is empty")

@@ -1,0 +1,172 @@
+"""Worker processes for what burns CPU or decodes foreign bytes.
+
+Each call runs in a spawned child with a deadline and a memory limit; a child that dies, hangs or
+grows too large costs that call and nothing else.  The pool is Pebble's; what is ours is the
+progress (a small file that the child writes and the parent polls, so that a killed child can
+leave no lock behind) and the translation of deaths into ``EngineFailure``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import multiprocessing
+import os
+import struct
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError
+from concurrent.futures import TimeoutError as DeadlinePassed
+from pathlib import Path
+from typing import Any
+
+from pebble import ProcessExpired, ProcessPool
+
+from adapters.base import EngineFailure, ProgressCallback
+from events.types import Reason
+
+_PROGRESS = struct.Struct("<II")
+_POLL_S = 0.1
+
+Report = Callable[[int, int], None]
+"""What a child calls with frames done and frames in all."""
+
+
+class WorkerPool:
+    """Spawned processes that run plain functions, at most ``workers`` at a time."""
+
+    def __init__(
+        self,
+        workers: int,
+        *,
+        memory_mb_max: int = 0,
+        preload: Sequence[str] = (),
+        niceness: int = 0,
+    ) -> None:
+        self.workers = workers
+        self._pool = ProcessPool(
+            max_workers=workers,
+            context=multiprocessing.get_context("spawn"),
+            initializer=_prepare_child,
+            initargs=(memory_mb_max, tuple(preload), niceness, os.getpid()),
+        )
+
+    def warm_up(self) -> None:
+        """Start the children now, so that the first call does not wait for their imports."""
+        for _ in range(self.workers):
+            self._pool.schedule(_nothing)
+
+    async def run(
+        self,
+        function: Callable[..., Any],
+        *args: Any,
+        deadline_s: float,
+        progress: ProgressCallback | None = None,
+        cancel: asyncio.Event | None = None,
+    ) -> Any:
+        """Call ``function(*args, report)`` in a child.
+
+        Raises ``EngineFailure``: ``timeout`` past the deadline (counted from when a child takes
+        the call), ``crashed`` when the child died, ``cancelled`` soon after ``cancel`` is set.
+        What the function itself raises is raised as it is.
+        """
+        with tempfile.TemporaryDirectory(prefix="pytoon-") as folder:
+            board = Path(folder) / "progress"
+            board.write_bytes(_PROGRESS.pack(0, 0))
+            future = self._pool.schedule(
+                _call, args=(str(board), function, args), timeout=deadline_s
+            )
+            waiting = asyncio.wrap_future(future)
+            try:
+                await self._watch(waiting, board, progress, cancel)
+                return waiting.result()
+            except DeadlinePassed as error:
+                detail = f"not done within {deadline_s:g} s"
+                raise EngineFailure(Reason.TIMEOUT, detail, retryable=True) from error
+            except ProcessExpired as error:
+                detail = f"worker process died (exit code {error.exitcode})"
+                raise EngineFailure(Reason.CRASHED, detail, retryable=True) from error
+            except MemoryError as error:
+                detail = "worker reached its memory limit"
+                raise EngineFailure(Reason.OUT_OF_MEMORY, detail, retryable=False) from error
+            except (CancelledError, asyncio.CancelledError):
+                if cancel is not None and cancel.is_set():
+                    detail = "nobody waits for it any more"
+                    raise EngineFailure(Reason.CANCELLED, detail, retryable=False) from None
+                raise
+            finally:
+                future.cancel()
+
+    async def _watch(
+        self,
+        waiting: asyncio.Future[Any],
+        board: Path,
+        progress: ProgressCallback | None,
+        cancel: asyncio.Event | None,
+    ) -> None:
+        told = (0, 0)
+        while not waiting.done():
+            await asyncio.wait({waiting}, timeout=_POLL_S)
+            if cancel is not None and cancel.is_set():
+                waiting.cancel()
+                await asyncio.wait({waiting}, timeout=_POLL_S)
+                raise asyncio.CancelledError
+            if progress is None:
+                continue
+            now = _PROGRESS.unpack(board.read_bytes()[: _PROGRESS.size])
+            if now != told:
+                told = now
+                progress(*now)
+
+    async def close(self) -> None:
+        """End the children; what they were doing is lost."""
+        self._pool.stop()
+        await asyncio.to_thread(self._pool.join, 5)
+
+
+def _prepare_child(
+    memory_mb_max: int, preload: tuple[str, ...], niceness: int, parent: int
+) -> None:
+    _die_with(parent)
+    if memory_mb_max and sys.platform == "linux":
+        import resource  # noqa: PLC0415 - not on every platform
+
+        limit = memory_mb_max << 20
+        # Data, not address space: libraries map far more than they ever touch.
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    if niceness and hasattr(os, "nice"):
+        with contextlib.suppress(OSError):
+            os.nice(niceness)
+    for module in preload:
+        importlib.import_module(module)
+
+
+def _die_with(parent: int) -> None:
+    """A child whose parent was killed must not go on working for nobody."""
+    if sys.platform != "linux":
+        return
+    import ctypes  # noqa: PLC0415 - only here
+    import signal  # noqa: PLC0415
+
+    # prctl(PR_SET_PDEATHSIG, SIGKILL): linux/prctl.h gives the option the number 1.
+    ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _nothing() -> None:
+    return
+
+
+def _call(board: str, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    handle = os.open(board, os.O_WRONLY)
+
+    def report(done: int, total: int) -> None:
+        os.pwrite(handle, _PROGRESS.pack(done, total), 0)
+
+    try:
+        return function(*args, report)
+    finally:
+        os.close(handle)

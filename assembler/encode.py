@@ -1,0 +1,228 @@
+"""One encoder for all pieces of a film, so that they can be joined by copying packets.
+
+Each piece is encoded by itself, from its first frame on (an IDR), with closed GOPs and without
+B-frames, hence with dts = pts and nothing to renumber.  ``stitchable`` keeps the parameter sets
+free of what differs between pieces.  One thread an encoder: parallelism comes from the pieces,
+and the bytes do not depend on the number of cores.
+
+Left out: what is drawn (``film``), and how pieces become a file (``join``).
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import io
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import av
+import msgspec
+import numpy as np
+
+from assembler.planes import Frame
+from events.spec import EncoderProfile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from av.container import OutputContainer
+    from av.video.codeccontext import VideoCodecContext
+    from av.video.stream import VideoStream
+
+KEYFRAME_S_MAX = 2
+"""Players seek to keyframes: there is one at least every two seconds."""
+CRF_STEP = 4
+"""How much lower the crf is for each further ask for quality."""
+CRF_MIN = 1
+BT709 = 1
+"""Primaries, transfer and matrix of BT.709 in H.273 (and FFmpeg's enumerations)."""
+LIMITED_RANGE = 1
+
+X264_PARAMS = "bframes=0:open-gop=0:stitchable=1"
+
+
+class EncodeError(Exception):
+    """A piece could not be encoded; the frames given do not fit the plan, or the encoder broke."""
+
+
+@dataclass(frozen=True, slots=True)
+class PieceInfo:
+    """What was encoded; ``fingerprint`` is the sha256 of the file's avcC in hex."""
+
+    frames: int
+    fingerprint: str
+
+
+@functools.lru_cache(maxsize=16)
+def default_profile(  # noqa: PLR0913  (all by keyword)
+    *,
+    codec: str = "libx264",
+    preset: str = "superfast",
+    crf: int = 20,
+    bitrate_max_kbps: int = 12_000,
+    fps: int = 30,
+    width: int = 1080,
+    height: int = 1920,
+) -> EncoderProfile:
+    """Build the profile of a film, with library and fingerprint.
+
+    One grey frame is encoded at the real size to learn both (about 30 ms, once a process).
+    """
+    params = (
+        f"{X264_PARAMS}:keyint={KEYFRAME_S_MAX * fps}"
+        f":vbv-maxrate={bitrate_max_kbps}:vbv-bufsize={2 * bitrate_max_kbps}"
+    )
+    profile = EncoderProfile(
+        codec=codec, preset=preset, crf=crf, params=params, bitrate_max_kbps=bitrate_max_kbps
+    )
+    grey = np.full((height, width), 128, np.uint8)
+    chroma = np.full((height // 2, width // 2), 128, np.uint8)
+    target = io.BytesIO()
+    _encode([Frame(grey, chroma, chroma)], 1, target, profile, (width, height, fps))
+    target.seek(0)
+    with av.open(target, format="mp4") as container:
+        fingerprint = fingerprint_of(container.streams.video[0])
+    return msgspec.structs.replace(
+        profile, library=_library(target.getvalue()), fingerprint=fingerprint
+    )
+
+
+def encode_piece(  # noqa: PLR0913  (all by keyword)
+    frames: Iterable[Frame],
+    count: int,
+    path: Path,
+    profile: EncoderProfile,
+    *,
+    fps: int,
+    width: int,
+    height: int,
+    quality: int = 0,
+    on_frame: Callable[[int], None] | None = None,
+) -> PieceInfo:
+    """Encode exactly ``count`` frames of width × height into the MP4 file ``path``.
+
+    ``quality`` lowers the crf by 4 for each step.  ``on_frame`` is told how many frames are done
+    after each of them.  The same frames make the same bytes.  Raises ``EncodeError``.
+    """
+    crf = max(CRF_MIN, profile.crf - CRF_STEP * quality)
+    used = msgspec.structs.replace(profile, crf=crf)
+    try:
+        _encode(frames, count, str(path), used, (width, height, fps), on_frame)
+        with av.open(str(path)) as container:
+            fingerprint = fingerprint_of(container.streams.video[0])
+    except av.FFmpegError as error:
+        raise EncodeError(f"the encoder {profile.codec} failed: {error}") from error
+    return PieceInfo(count, fingerprint)
+
+
+def fingerprint_of(stream: VideoStream) -> str:
+    """Sha256 of a demuxed stream's parameter sets (avcC), in hex."""
+    return hashlib.sha256(stream.codec_context.extradata or b"").hexdigest()
+
+
+def libraries() -> dict[str, str]:
+    """Versions of FFmpeg's libraries that this process uses, by name."""
+    return {
+        name: ".".join(str(part) for part in version)
+        for name, version in sorted(av.library_versions.items())
+    }
+
+
+def open_output(target: Any, *, movflags: str = "") -> OutputContainer:  # noqa: ANN401
+    """Open an MP4 (a path or a file object) for writing; no time and no version gets into it."""
+    options = {"fflags": "+bitexact"}
+    if movflags:
+        options["movflags"] = movflags
+    container: OutputContainer = av.open(
+        target, "w", format="mp4", options=options, container_options=options
+    )
+    return container
+
+
+def _encode(
+    frames: Iterable[Frame],
+    count: int,
+    target: Any,  # noqa: ANN401  (a path or a file object, as PyAV has it)
+    profile: EncoderProfile,
+    size: tuple[int, int, int],
+    on_frame: Callable[[int], None] | None = None,
+) -> None:
+    """Encode and multiplex; ``size`` is width, height and frames a second."""
+    width, height, fps = size
+    with open_output(target) as container:
+        stream = container.add_stream(profile.codec, rate=fps)
+        _configure(stream.codec_context, profile, size)
+        picture = av.VideoFrame(width, height, "yuv420p")
+        picture.color_range = LIMITED_RANGE
+        picture.colorspace = BT709
+        done = 0
+        for frame in frames:
+            if done == count:
+                raise EncodeError(f"more than the planned {count} frames were given")
+            _fill(picture, frame)
+            picture.pts = done
+            picture.time_base = stream.codec_context.time_base
+            container.mux(stream.encode(picture))
+            done += 1
+            if on_frame is not None:
+                on_frame(done)
+        if done != count:
+            raise EncodeError(f"{done} frames were given where {count} are planned")
+        container.mux(stream.encode(None))
+
+
+def _configure(
+    context: VideoCodecContext, profile: EncoderProfile, size: tuple[int, int, int]
+) -> None:
+    """Set what the profile says and what every film has: High, 4:2:0, BT.709, square pixels."""
+    context.width, context.height, fps = size
+    context.pix_fmt = "yuv420p"
+    context.framerate = fps
+    context.time_base = 1 / context.framerate
+    context.sample_aspect_ratio = 1
+    context.color_primaries = BT709
+    context.color_trc = BT709
+    context.colorspace = BT709
+    context.color_range = LIMITED_RANGE
+    context.thread_count = 1
+    context.max_b_frames = 0
+    context.options = {
+        "preset": profile.preset,
+        "crf": str(profile.crf),
+        "profile": "high",
+        "forced-idr": "1",
+        "x264-params": profile.params,
+    }
+
+
+def _fill(picture: av.VideoFrame, frame: Frame) -> None:
+    """Copy a frame's planes into the one picture that is encoded from (x264 copies it again)."""
+    for plane, source in zip(picture.planes, (frame.y, frame.u, frame.v), strict=True):
+        if source.shape != (plane.height, plane.width):
+            raise EncodeError(
+                f"a plane of {source.shape[1]}×{source.shape[0]} was given "
+                f"where the film has {plane.width}×{plane.height}"
+            )
+        rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+        rows[:, : plane.width] = source
+
+
+def _library(encoded: bytes) -> str:
+    """Name the build that encoded, as x264 tells it in its first packet."""
+    found = re.search(rb"x264 - core (\d+)(?: r(\d+))?", encoded)
+    build = f", x264 core {found[1].decode()}" if found else ""
+    return f"libavcodec {libraries()['libavcodec']}{build}"
+
+
+__all__ = [
+    "EncodeError",
+    "PieceInfo",
+    "default_profile",
+    "encode_piece",
+    "fingerprint_of",
+    "libraries",
+    "open_output",
+]

@@ -1,0 +1,202 @@
+"""The event log as a port: what actors and clients need of a durable log.
+
+Two implementations stand behind it, ``events.memory`` and ``events.jetstream``, and one contract
+suite runs against both (``tests/contracts/test_event_log.py``).
+
+The log is the queue, too: a durable consumer hands each message of its subjects to one of its
+readers until it is acknowledged.  Any message may come again, even an acknowledged one; what
+makes that harmless is the job's fold, never the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from typing import Any, Protocol
+
+from events.spec import Struct
+from events.types import Event, Stored
+
+
+class LogError(Exception):
+    """Base of what can go wrong between us and the log."""
+
+
+class Conflict(LogError):
+    """Another writer appended to this job first: load it again and decide again."""
+
+
+class LogUnavailable(LogError):
+    """The server did not answer in time; the outcome of an append is unknown.  Try again: the
+    same events have the same ids, so a second try cannot double them."""
+
+
+class LogFull(LogError):
+    """The stream is at its size limit: make room (``max_bytes``) or prune, then try again."""
+
+
+class StaleRead(LogError):
+    """A read did not reach the sequence that the caller knows to exist.  Read again."""
+
+
+class UnknownVersion(LogError):
+    """A stored event has a type or version newer than this build: upgrade this service."""
+
+
+class Envelope(Struct, frozen=True, kw_only=True):
+    """CloudEvents attributes in NATS binary mode, and ours.
+
+    ``ordinal`` counts the job's stored messages from 1; ``prev`` is the digest of the one before
+    (empty at the first); ``job_seq`` is the sequence of the job's first message (0 when this is
+    it); ``causation`` the id of the event, or the sequence of the bare message, that led to this.
+    """
+
+    id: str
+    type: str
+    source: str
+    time: str
+    version: int
+    ordinal: int
+    prev: str
+    job_seq: int
+    causation: str = ""
+    traceparent: str = ""
+
+
+class Recorded(Struct, frozen=True, kw_only=True):
+    """A stored message, read.
+
+    ``time_s`` is when the server stored it, in seconds since the epoch; ``digest`` the sha256
+    (hex) over subject, sorted ``ce-*`` and ``pytoon-*`` headers and body; ``envelope`` is None
+    for a client's bare ask and for most of what is foreign; ``body`` is as it was stored.
+    """
+
+    seq: int
+    subject: str
+    job_id: str
+    time_s: float
+    event: Stored
+    digest: str
+    body: bytes
+    envelope: Envelope | None = None
+
+
+class Tail(Struct, frozen=True, kw_only=True):
+    """Where a job's history ends, as far as its reader knows: what an append is linked to."""
+
+    job_id: str
+    seq: int = 0
+    ordinal: int = 0
+    digest: str = ""
+    first_seq: int = 0
+
+
+class Delivery(Protocol):
+    """One message of a durable consumer, to be settled by exactly one of ack, nak and term."""
+
+    recorded: Recorded
+    deliveries: int
+    """How often it was handed out, this time included."""
+
+    async def ack(self) -> None:
+        """Settle it for good."""
+
+    async def nak(self, delay_s: float = 0.0) -> None:
+        """Give it back; it comes again after ``delay_s`` seconds."""
+
+    async def in_progress(self) -> None:
+        """Keep it ours for another ``ack_wait``."""
+
+    async def dead_letter(self, why: str) -> None:
+        """Store it in the dead-letter stream with the reason, then settle it."""
+
+
+class Consumer(Protocol):
+    """A reader of a durable pull consumer."""
+
+    async def fetch(self, batch: int, wait_s: float) -> Sequence[Delivery]:
+        """Up to ``batch`` messages; empty when none came within ``wait_s`` seconds (at most 2).
+
+        A message that cannot be read comes as ``Foreign``; one of a newer version is given back
+        with a delay by the log itself and never returned.
+        """
+
+    async def close(self) -> None:
+        """Release what the reader holds.  The durable and its messages stay."""
+
+
+class DurableSpec(Struct, frozen=True, kw_only=True):
+    """A durable consumer: event-type tokens such as ``segment_requested.compositor``."""
+
+    name: str
+    types: tuple[str, ...]
+    ack_wait_s: float = 5.0
+    max_ack_pending: int = 1000
+    """-1: no bound."""
+
+
+class JobListed(Struct, frozen=True, kw_only=True):
+    """A job of the log, as a listing sees it: its first and its last stored message's subjects."""
+
+    job_id: str
+    messages: int
+
+
+Subscriber = Callable[[dict[str, Any]], Coroutine[Any, Any, None]]
+
+
+class EventLog(Protocol):
+    """What actors and clients need of the log."""
+
+    async def append(
+        self,
+        tail: Tail,
+        events: Sequence[Event],
+        *,
+        source: str,
+        causation: str = "",
+        traceparent: str = "",
+    ) -> tuple[Recorded, ...]:
+        """Append the events after ``tail``, all or none, linked to it and to one another.
+
+        Returns them as stored.  When the very same events (id and body) already follow ``tail``,
+        because an earlier try's acknowledgement was lost, that counts as done.
+        Raises ``Conflict``, ``LogUnavailable`` or ``LogFull``.
+        """
+
+    async def publish_ask(self, job_id: str, type_token: str, body: bytes) -> Recorded:
+        """Publish a client's bare JSON body (``render_requested``, …), unlinked.
+
+        Idempotent by job and type: asking again returns what was stored first.
+        """
+
+    async def read(
+        self, job_id: str, *, after: int = 0, at_least: int = 0, first_seq: int = 0
+    ) -> tuple[Recorded, ...]:
+        """The job's messages with a sequence above ``after``, in order.
+
+        ``first_seq`` is a hint where to begin.  Reads again, at last at the leader, until
+        ``at_least`` is reached, else raises ``StaleRead``.  Raises ``UnknownVersion``.
+        """
+
+    async def jobs(self) -> tuple[JobListed, ...]:
+        """Every job of the log, oldest first."""
+
+    async def consumer(self, durable: str) -> Consumer:
+        """A reader of a durable that ``provision`` made."""
+
+    async def provision(self, durables: Sequence[DurableSpec]) -> None:
+        """Make or update the streams and the durable consumers (the operator's act)."""
+
+    def follow(self, job_id: str | None, *, after: int = 0) -> AsyncIterator[Recorded]:
+        """The messages of one job (or of all), from after ``after``, then live, without end."""
+
+    async def publish_progress(self, job_id: str, progress: dict[str, Any]) -> None:
+        """Tell whoever listens how far a job is; lost without harm."""
+
+    async def subscribe_progress(
+        self, job_id: str, subscriber: Subscriber
+    ) -> Callable[[], Coroutine[Any, Any, None]]:
+        """Call ``subscriber`` with each progress of the job; returns what ends it."""
+
+    async def close(self) -> None:
+        """Release the connection."""

@@ -1,0 +1,256 @@
+"""The one process that runs the services of a home: started when needed, gone when not.
+
+A command that needs work done starts it, detached; it serves every other command, too.  It leaves
+when no client waits and no work is left, and then stops the server if it was its last user.  Who
+waits starts another one when it dies (``keep_services``).
+
+The order in which it leaves is what makes that free of races: the door is shut (no client can
+enter), the services' lock is given up, the server is stopped, the door is opened again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+import services
+from services.cli.exits import Unreachable
+from services.home import Home, Lock, acquire, write_private
+from services.server import (
+    ServerAddress,
+    ServerError,
+    ensure_server,
+    leave_server,
+    server_address,
+    supervise,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from config import Config
+
+ACTORS = ("planner", "segment-renderer", "fallback-controller", "assembler")
+READY_S = 30.0
+SPAWNS_MAX = 3
+"""How often services that ended before they were ready are started anew."""
+IDLE_EXIT_S = 10.0
+NOISE_BYTES_MAX = 8 * 1024 * 1024
+"""Of what libraries write to stderr by themselves; cut when it is more."""
+_POLL_S = 0.02
+_WATCH_S = 0.5
+_PROBE_S = 0.3
+
+
+def spawn_services(home: Home) -> subprocess.Popen[bytes] | None:
+    """Start the services' process unless one runs; None when one does.  Does not wait."""
+    if home.services_run():
+        return None
+    root = str(Path(services.__file__).parents[1])
+    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+    with _noise(home).open("ab") as noise:
+        # -P: a folder named `config` or `events` where the command was called is not ours.
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "services.cli", "up", "--background"],
+            stdin=subprocess.DEVNULL,
+            stdout=noise,
+            stderr=noise,
+            start_new_session=True,
+            env={**os.environ, "PYTHONPATH": path, "PYTOON_HOME": str(home.path)},
+        )
+
+
+async def ensure_services(home: Home, *, wait_s: float = READY_S) -> None:
+    """Have the home's services run, ready for clients; the caller is one (``enter_as_client``).
+
+    Raises ``Unreachable`` with what they said when they do not come up.
+    """
+    deadline = time.monotonic() + wait_s
+    child = spawn_services(home)
+    spawns = 1
+    while not home.services_ready():
+        if time.monotonic() >= deadline:
+            break
+        if child is not None and child.poll() is not None and not home.services_run():
+            if spawns == SPAWNS_MAX or child.returncode != 0:
+                break
+            child = spawn_services(home)
+            spawns += 1
+        await asyncio.sleep(_POLL_S)
+    else:
+        return
+    raise Unreachable(
+        f"The services of {home.path} did not come up within {wait_s:g} s: {_last_noise(home)}. "
+        f"See {home.logs / 'services.log'} and run `pytoon doctor`."
+    )
+
+
+async def keep_services(home: Home) -> None:
+    """Start the services again whenever they have died, until cancelled."""
+    while True:
+        await asyncio.sleep(_WATCH_S)
+        if not home.services_run():
+            await asyncio.to_thread(spawn_services, home)
+
+
+def run_services_of(home: Home, *, background: bool, idle_exit_s: float | None) -> None:
+    """Be the services' process of the home until it is stopped or, with ``idle_exit_s``, idle."""
+    lock = acquire(home.services_lock, wait_s=_PROBE_S)
+    if lock is None and background:
+        return
+    if lock is None:
+        click.echo("The services of this home run already; taking over when they leave.")
+    while lock is None:
+        time.sleep(_WATCH_S)
+        lock = acquire(home.services_lock)
+    home.services_json.unlink(missing_ok=True)
+    used = home.use_server()
+    door: Lock | None = None
+    try:
+        # First of all: a client that comes with us needs it long before the imports are done.
+        address = ensure_server(home)
+        if not background:
+            click.echo(f"Services of {home.path} on {address.url}; Ctrl-C stops them.")
+        door = asyncio.run(
+            _Daemon(home, idle_exit_s, _noise(home) if background else None).run()
+        )
+    finally:
+        home.services_json.unlink(missing_ok=True)
+        lock.release()
+        leave_server(home, used)
+        if door is not None:
+            door.release()
+
+
+async def run_actors(
+    names: Sequence[str], target: tuple[str, str], home: Home, *, provision: bool
+) -> None:
+    """Run some actors against a server (url, token) until SIGINT or SIGTERM."""
+    from config import load  # noqa: PLC0415 - start-up time
+    from events.jetstream import JetStreamLog  # noqa: PLC0415
+    from services import composition  # noqa: PLC0415
+
+    stop = asyncio.Event()
+    stop_on_signals(stop)
+    config = load()
+    url, token = target
+    log = await JetStreamLog.connect(url, token=token, name=f"pytoon-{names[0]}")
+    try:
+        if provision:
+            await log.provision(composition.durables(config))
+        await composition.run_services(
+            names, home=home, config=config, log=log, stop=stop, idle_exit_s=None
+        )
+    finally:
+        await log.close()
+
+
+def stop_on_signals(stop: asyncio.Event) -> None:
+    """Let SIGINT and SIGTERM end the work in hand instead of breaking it."""
+    loop = asyncio.get_running_loop()
+    for order in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(order, stop.set)
+
+
+class _Daemon:
+    """Runs all actors on the home's server, wherever that is after a restart."""
+
+    def __init__(self, home: Home, idle_exit_s: float | None, noise: Path | None) -> None:
+        self._home = home
+        self._idle_exit_s = idle_exit_s
+        self._noise = noise
+        self._stop = asyncio.Event()
+
+    async def run(self) -> Lock | None:
+        """Until told to stop, or idle; returns the shut door when no client is left."""
+        stop_on_signals(self._stop)
+        chores = [
+            asyncio.create_task(supervise(self._home, self._stop)),
+            asyncio.create_task(self._cut_noise()),
+        ]
+        from config import load  # noqa: PLC0415 - start-up time: the server comes first
+
+        config = load()
+        try:
+            while not self._stop.is_set():
+                moved = await self._serve(config)
+                if moved or self._stop.is_set():
+                    continue
+                door = self._home.shut_door()
+                if door is not None:
+                    return door
+            return None
+        finally:
+            self._stop.set()
+            chores[1].cancel()
+            await asyncio.gather(*chores, return_exceptions=True)
+
+    async def _serve(self, config: Config) -> bool:
+        """Run the actors on one connection; whether the server has moved from under it."""
+        from events.jetstream import JetStreamLog  # noqa: PLC0415 - start-up time
+        from services import composition  # noqa: PLC0415
+
+        try:
+            address = await asyncio.to_thread(ensure_server, self._home)
+        except ServerError:
+            await asyncio.sleep(_WATCH_S)
+            return True
+        log = await JetStreamLog.connect(address.url, token=address.token, name="pytoon-up")
+        round_over = asyncio.Event()
+        watch = asyncio.create_task(self._watch(address, round_over))
+        try:
+            await log.provision(composition.durables(config))
+            write_private(self._home.services_json, json.dumps({"pid": os.getpid()}) + "\n")
+            await composition.run_services(
+                ACTORS,
+                home=self._home,
+                config=config,
+                log=log,
+                stop=round_over,
+                idle_exit_s=self._idle_exit_s,
+            )
+        finally:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+            await log.close()
+        return round_over.is_set()
+
+    async def _watch(self, served: ServerAddress, round_over: asyncio.Event) -> None:
+        """End the round when we are stopped, or when the server came back elsewhere."""
+        while not round_over.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), _WATCH_S)
+                round_over.set()
+            now = await asyncio.to_thread(server_address, self._home)
+            if now is not None and now.url != served.url:
+                round_over.set()
+
+    async def _cut_noise(self) -> None:
+        """Keep what libraries write to stderr by themselves within its bound."""
+        while self._noise is not None:
+            await asyncio.sleep(READY_S)
+            with contextlib.suppress(OSError):
+                if self._noise.stat().st_size > NOISE_BYTES_MAX:
+                    os.truncate(self._noise, 0)
+
+
+def _noise(home: Home) -> Path:
+    return home.logs / "services.err"
+
+
+def _last_noise(home: Home) -> str:
+    with contextlib.suppress(OSError):
+        lines = _noise(home).read_text("utf-8", "replace").strip().splitlines()
+        if lines:
+            return lines[-1][:500]
+    return "they said nothing"

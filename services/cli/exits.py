@@ -1,0 +1,54 @@
+"""How a command ends: its exit codes, and the errors that lead to them."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import click
+
+
+class ExitCode(IntEnum):
+    """What a script is told."""
+
+    DONE = 0
+    REFUSED = 2
+    FAILED = 3
+    UNREACHABLE = 4
+    INTERRUPTED = 130
+
+
+class Refused(click.ClickException):
+    """Bad usage, or a request that cannot be met: the message names the field and what to do."""
+
+    exit_code = ExitCode.REFUSED
+
+
+class NoFilm(click.ClickException):
+    """The job ended without a film."""
+
+    exit_code = ExitCode.FAILED
+
+
+class Unreachable(click.ClickException):
+    """Neither the server nor the services can be reached; the message says what to look at."""
+
+    exit_code = ExitCode.UNREACHABLE
+
+
+class Interrupted(click.ClickException):
+    """Ctrl-C.  The job, if there is one by now, goes on without us."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+    def __init__(self, job_id: str | None = None) -> None:
+        goes_on = f" The job goes on: pytoon resume {job_id}" if job_id else ""
+        super().__init__(f"Interrupted.{goes_on}")
+
+    def format_message(self) -> str:
+        """The message alone: nothing went wrong."""
+        return self.message
+
+    def show(self, file: object = None) -> None:
+        """Print it to stderr on a line of its own (the terminal has put ^C there)."""
+        del file
+        click.echo(f"\n{self.message}", err=True)

@@ -1,0 +1,170 @@
+"""A command's connection: where it goes, what it needs there, and how it is kept.
+
+``arrive`` does first what takes longest, without waiting: it starts the services' process, then
+the server; the client's own imports run beside theirs.  ``Session`` is the open connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import click
+
+from services.cli.exits import Unreachable
+from services.home import Home, read_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from adapters.base import ArtifactStore
+    from events.log import EventLog
+
+PATIENCE_S = 30.0
+"""How long a connection may be away before a command gives up."""
+
+nats_option = click.option(
+    "--nats",
+    "nats_url",
+    envvar="NATS_URL",
+    default="",
+    metavar="URL",
+    help="A NATS server of your own, such as nats://host:4222, instead of the embedded one.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Where a command's server is.  ``services``: the command waits for the services' work."""
+
+    home: Home
+    url: str
+    token: str
+    embedded: bool
+    services: bool
+
+
+@contextlib.contextmanager
+def arrive(nats_url: str, *, services: bool) -> Iterator[Arrival]:
+    """Be a client of the home (or of ``nats_url``) for a block; blocks until a server is there.
+
+    The services' process is started if it is needed, but not waited for.
+    """
+    home = Home.find()
+    if nats_url:
+        token = os.environ.get("NATS_TOKEN", "")
+        yield Arrival(home, nats_url, token, embedded=False, services=False)
+        return
+    from services.server import ensure_server, leave_server  # noqa: PLC0415 - not with --nats
+
+    with contextlib.ExitStack() as stack:
+        if services:
+            from services.cli.daemon import spawn_services  # noqa: PLC0415
+
+            stack.enter_context(home.enter_as_client())
+            used = home.use_server()
+            stack.callback(leave_server, home, used)
+            spawn_services(home)
+        else:
+            used = home.use_server()
+            stack.callback(leave_server, home, used)
+        address = ensure_server(home)
+        yield Arrival(home, address.url, address.token, embedded=True, services=services)
+
+
+class Session:
+    """An open connection to the log, and the artifact store beside it."""
+
+    def __init__(self, arrival: Arrival, log: EventLog, store: ArtifactStore) -> None:
+        self.arrival = arrival
+        self.log = log
+        self.store = store
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(cls, arrival: Arrival) -> AsyncIterator[Self]:
+        """Connect; with ``arrival.services`` wait until they are ready, and keep them so.
+
+        Raises ``Unreachable``.
+        """
+        if arrival.services:
+            from services.cli.daemon import ensure_services, keep_services  # noqa: PLC0415
+
+            connecting = asyncio.create_task(_connect(arrival))
+            await ensure_services(arrival.home)
+            session = cls(arrival, await connecting, _open_store(arrival.home))
+            keeper = asyncio.create_task(keep_services(arrival.home))
+        else:
+            session = cls(arrival, await _connect(arrival), _open_store(arrival.home))
+            keeper = asyncio.create_task(asyncio.sleep(0))
+        try:
+            yield session
+        finally:
+            keeper.cancel()
+            await asyncio.gather(keeper, return_exceptions=True)
+            await session.log.close()
+
+    async def follow_move(self) -> bool:
+        """Connect anew if the home's server came back elsewhere; whether it did."""
+        told = read_json(self.arrival.home.run_json)
+        url, token = told.get("url"), told.get("token")
+        if not self.arrival.embedded or url in {None, self.arrival.url}:
+            return False
+        moved = Arrival(
+            self.arrival.home,
+            str(url),
+            str(token),
+            embedded=True,
+            services=self.arrival.services,
+        )
+        log = await _connect(moved)
+        await self.log.close()
+        self.arrival, self.log = moved, log
+        return True
+
+    async def patiently(self, ask: Callable[[], Any], *, wait_s: float = PATIENCE_S) -> Any:
+        """Await what ``ask()`` returns, again while the server is away.  Raises ``Unreachable``."""
+        from events.log import LogUnavailable  # noqa: PLC0415
+
+        deadline = asyncio.get_running_loop().time() + wait_s
+        while True:
+            try:
+                return await ask()
+            except LogUnavailable as error:
+                if asyncio.get_running_loop().time() >= deadline:
+                    raise Unreachable(away(self.arrival, wait_s)) from error
+                await asyncio.sleep(0.2)
+                await self.follow_move()
+
+
+def away(arrival: Arrival, wait_s: float) -> str:
+    """What is said when the server did not come back."""
+    if arrival.embedded:
+        hint = f"See {arrival.home.logs / 'server.log'} and run `pytoon doctor`."
+    else:
+        hint = "Check --nats (or NATS_URL) and that the server runs, with JetStream."
+    return f"The NATS server at {arrival.url} has not answered for {wait_s:g} s. {hint}"
+
+
+async def _connect(arrival: Arrival) -> EventLog:
+    from events.jetstream import JetStreamLog  # noqa: PLC0415 - start-up time
+    from events.log import LogError  # noqa: PLC0415
+
+    try:
+        return await JetStreamLog.connect(
+            arrival.url, token=arrival.token or None, name="pytoon-cli"
+        )
+    except (LogError, OSError) as error:
+        message = f"No connection to NATS at {arrival.url}: {error}."
+        hint = "Check --nats (or NATS_URL) and that the server runs, with JetStream."
+        raise Unreachable(f"{message} {hint}") from error
+
+
+def _open_store(home: Home) -> ArtifactStore:
+    from services.composition import open_store  # noqa: PLC0415 - start-up time
+
+    return open_store(home)

@@ -1,0 +1,223 @@
+"""A job and its events as a script or a person is told them.
+
+The shapes with ``_view`` are contracts: scripts rely on their keys.
+"""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from events.job import Job, JobStatus, SegmentState
+from events.log import Recorded
+from events.types import (
+    Downgrade,
+    Foreign,
+    Problem,
+    RenderCancelled,
+    RenderCompleted,
+    RenderFailed,
+    RenderRejected,
+    SegmentTimedOut,
+    event_id,
+    type_name,
+)
+
+OPTIONS = {
+    "preset_id": "--preset",
+    "target_duration_seconds": "--duration",
+    "image_uris": "--image",
+    "mask_uri": "--mask",
+    "music_uri": "--music",
+    "voice_uri": "--voice",
+    "logo_uri": "--logo",
+    "font_uri": "--font",
+    "beats": "--beat",
+    "deadline_seconds": "--deadline",
+    "engine_policy": "--engine-policy",
+    "brand_safe": "--brand-safe",
+    "job_id": "--job-id",
+}
+"""Where the option of a request's field is not simply ``--field``."""
+
+
+def option_of(field: str) -> str:
+    """The command line's name of a request's field, such as ``--image`` of ``image_uris[2]``."""
+    name = field.split(".", 1)[0].split("[", 1)[0]
+    return OPTIONS.get(name, f"--{name.replace('_', '-')}" if name else "")
+
+
+def event_view(recorded: Recorded) -> dict[str, Any]:
+    """An event as one line of ``pytoon log --json``: seq, type, id, time, data."""
+    event = recorded.event
+    time = datetime.datetime.fromtimestamp(recorded.time_s, datetime.UTC).isoformat(
+        timespec="milliseconds"
+    )
+    data = msgspec.to_builtins(event)
+    if isinstance(event, Foreign):
+        kind, told_id = "foreign", ""
+    else:
+        kind, told_id = type_name(event), event_id(event)
+        data.pop("type", None)
+    if recorded.envelope is not None:
+        told_id = recorded.envelope.id
+    return {"seq": recorded.seq, "type": kind, "id": told_id, "time": time, "data": data}
+
+
+def status_view(job: Job, output: Path | None = None) -> dict[str, Any]:
+    """A job as ``pytoon status --json`` tells it; ``output`` is the film's path on this host."""
+    film = job.end.output if isinstance(job.end, RenderCompleted) else None
+    return {
+        "job_id": job.job_id,
+        "status": job.status.value,
+        "seq": job.tail.seq,
+        "segments": [_segment_view(job, segment) for segment in job.segments],
+        "output": str(output) if output else None,
+        "sha256": film.sha256 if film else None,
+        "downgrades": [msgspec.to_builtins(downgrade) for downgrade in job.downgrades],
+        "warnings": [msgspec.to_builtins(warned) for warned in job.warnings],
+        "problems": [
+            *({"message": problem} for problem in job.problems),
+            *(problem_view(problem) for problem in rejections(job)),
+        ],
+        "end": end_reason(job),
+    }
+
+
+def verdict_view(job: Job, output: Path) -> dict[str, Any]:
+    """The line that ends ``pytoon render --json``; ``output`` is where the film was put."""
+    end = job.end
+    assert isinstance(end, RenderCompleted)
+    verdict = msgspec.to_builtins(end.verdict)
+    return {
+        **verdict,
+        "job_id": job.job_id,
+        "status": job.status.value,
+        "output": str(output),
+        "sha256": end.output.sha256,
+        "downgrades": [msgspec.to_builtins(downgrade) for downgrade in end.downgrades],
+        "warnings": [msgspec.to_builtins(warned) for warned in job.warnings],
+        "elapsed_s": round(job.ended_s - job.requested_s, 3),
+    }
+
+
+def problem_view(problem: Problem) -> dict[str, Any]:
+    """A rejection's problem with the message that a person would read."""
+    return {"message": problem_line(problem), **msgspec.to_builtins(problem)}
+
+
+def problem_line(problem: Problem) -> str:
+    """Field and option, value, limit, what to do next."""
+    option = option_of(problem.field)
+    field = f"{problem.field} ({option})" if option else "request"
+    value = f" {problem.value!r}" if problem.value else ""
+    return f"{field}:{value} must be {problem.limit}; {problem.hint}"
+
+
+def rejections(job: Job) -> tuple[Problem, ...]:
+    """Why the request was rejected; empty if it was not."""
+    return job.end.problems if isinstance(job.end, RenderRejected) else ()
+
+
+def end_reason(job: Job) -> str | None:
+    """Why the job ended without a film, if it did; rejections aside."""
+    match job.end:
+        case RenderFailed(reason=reason, detail=detail):
+            return f"{reason.value}: {detail}" if detail else reason.value
+        case RenderCancelled(why=why):
+            return f"cancelled: {why}" if why else "cancelled"
+        case _:
+            return None
+
+
+def downgrade_line(downgrade: Downgrade) -> str:
+    """A step down the ladder in words."""
+    what = "the film" if downgrade.segment is None else f"segment {downgrade.segment + 1}"
+    before, after = downgrade.from_rung, downgrade.to_rung
+    detail = f": {downgrade.detail}" if downgrade.detail else ""
+    return (
+        f"{what} went from {before.engine} {before.archetype} to {after.engine} "
+        f"{after.archetype} ({downgrade.reason.value}{detail})"
+    )
+
+
+def status_lines(job: Job, output: Path | None = None) -> list[str]:
+    """A job for a person to read."""
+    reason = end_reason(job)
+    lines = [f"{job.job_id}: {job.status.value}" + (f" ({reason})" if reason else "")]
+    if job.spec:
+        spec = job.spec
+        lines.append(
+            f"  {spec.archetype} · {spec.preset_id} · {spec.frames / spec.fps:g} s · "
+            f"{len(spec.segments)} segment{'s' if len(spec.segments) != 1 else ''}"
+        )
+    for segment in job.segments:
+        view = _segment_view(job, segment)
+        tries = f", attempt {segment.attempt}" if segment.attempt > 1 else ""
+        why = f": {view['failure']}" if view["failure"] else ""
+        lines.append(f"  segment {segment.index + 1}: {view['status']} {view['engine']}{tries}{why}")
+    if job.soundtrack:
+        lines.append("  soundtrack: mixed")
+    if output:
+        lines.append(f"  film: {output}")
+    lines += [f"  downgrade: {downgrade_line(downgrade)}" for downgrade in job.downgrades]
+    lines += [f"  warning: {warned.message}" for warned in job.warnings]
+    lines += [f"  problem: {problem}" for problem in job.problems]
+    lines += [f"  rejected: {problem_line(problem)}" for problem in rejections(job)]
+    return lines
+
+
+def steps(job: Job, history: tuple[Recorded, ...]) -> list[tuple[str, float]]:
+    """How long each step took, in seconds, by the times at which its events were stored."""
+    first: dict[str, float] = {}
+    last: dict[str, float] = {}
+    for recorded in history:
+        if not isinstance(recorded.event, Foreign):
+            name = type_name(recorded.event)
+            first.setdefault(name, recorded.time_s)
+            last[name] = recorded.time_s
+    spans = (
+        ("planning", first.get("render_requested"), last.get("render_planned")),
+        ("segments", last.get("render_planned"), last.get("segment_rendered")),
+        ("soundtrack", last.get("render_planned"), last.get("soundtrack_mixed")),
+        ("assembly", last.get("assembly_requested"), last.get("render_completed")),
+        ("in all", first.get("render_requested"), job.ended_s or None),
+    )
+    return [
+        (name, end - begin)
+        for name, begin, end in spans
+        if begin is not None and end is not None and end >= begin
+    ]
+
+
+def _segment_view(job: Job, segment: SegmentState) -> dict[str, Any]:
+    assert job.spec is not None
+    rung = segment.rendered.rung if segment.rendered else job.spec.ladder[segment.rung_index]
+    failure = segment.failure if segment.rendered is None else None
+    if failure is None:
+        why = None
+    elif isinstance(failure, SegmentTimedOut):
+        why = f"timed out ({failure.deadline.value})"
+    else:
+        why = f"{failure.reason.value}: {failure.detail}"
+    return {
+        "index": segment.index,
+        "status": segment.status.value,
+        "engine": rung.engine,
+        "archetype": rung.archetype.value,
+        "attempts": segment.attempt,
+        "failure": why,
+    }
+
+
+def is_over(job: Job) -> bool:
+    """Whether the job has ended."""
+    return job.end is not None
+
+
+def is_unknown(job: Job) -> bool:
+    """Whether nobody ever asked for this job."""
+    return job.status is JobStatus.UNKNOWN and not job.problems

@@ -1,0 +1,169 @@
+"""Waiting for a job: follow its events until it ends, through restarts of server and services."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from events.job import Job, evolve, initial_state
+from events.log import LogUnavailable
+from events.types import RenderCompleted
+from services.cli.exits import Refused, Unreachable
+from services.cli.session import PATIENCE_S, away
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine
+
+    from events.log import EventLog, Recorded
+    from services.cli.session import Session
+    from services.cli.telling import Teller
+
+_TICK_S = 0.5
+_QUEUED_MAX = 1000
+
+
+async def follow(session: Session, job_id: str, *, after: int = 0) -> AsyncIterator[Recorded]:
+    """The job's messages, without end, from whichever server has the home's log.
+
+    Raises ``Unreachable`` when the server stays away.
+    """
+    lost_s: float | None = None
+    while True:
+        queue: asyncio.Queue[Recorded | None] = asyncio.Queue(_QUEUED_MAX)
+        pump = asyncio.create_task(_pump(session.log, job_id, after, queue))
+        try:
+            while True:
+                try:
+                    recorded = await asyncio.wait_for(queue.get(), _TICK_S)
+                except TimeoutError:
+                    if await _moved(session):
+                        break
+                    continue
+                if recorded is None:
+                    break
+                lost_s = None
+                after = recorded.seq
+                yield recorded
+        finally:
+            pump.cancel()
+            await asyncio.gather(pump, return_exceptions=True)
+        if not pump.cancelled():
+            pump.result()
+        now_s = asyncio.get_running_loop().time()
+        lost_s = now_s if lost_s is None else lost_s
+        if now_s - lost_s > PATIENCE_S:
+            raise Unreachable(away(session.arrival, PATIENCE_S))
+        await asyncio.sleep(_TICK_S)
+
+
+async def watch(session: Session, job_id: str, teller: Teller) -> tuple[Job, tuple[Recorded, ...]]:
+    """Follow a job to its end, telling of it; returns it with its history."""
+    job = initial_state(job_id)
+    history: list[Recorded] = []
+    async with _progress(session.log, job_id, teller):
+        async with contextlib.aclosing(follow(session, job_id)) as messages:
+            async for recorded in messages:
+                job = evolve(job, recorded)
+                history.append(recorded)
+                teller.event(job, recorded)
+                if job.end is not None:
+                    break
+    return job, tuple(history)
+
+
+async def load(session: Session, job_id: str, *, until: int | None = None) -> Job:
+    """The job as its log tells it now, or as it was after the message ``until``.
+
+    Raises ``Refused`` when nobody ever asked for it.
+    """
+    history = await session.patiently(lambda: session.log.read(job_id))
+    if not history:
+        raise Refused(f"There is no job {job_id!r}. `pytoon jobs` lists those there are.")
+    job = initial_state(job_id)
+    for recorded in history:
+        if until is None or recorded.seq <= until:
+            job = evolve(job, recorded)
+    return job
+
+
+async def film_path(session: Session, job: Job) -> Path | None:
+    """Where the film lies in the artifact store; None when there is none here."""
+    from adapters.base import StoreError  # noqa: PLC0415 - start-up time
+
+    if not isinstance(job.end, RenderCompleted):
+        return None
+    try:
+        return await session.store.fetch(job.end.output)
+    except StoreError:
+        return None
+
+
+async def save_film(session: Session, job: Job, out: Path) -> Path:
+    """Copy the film to ``out``, whole or not at all; a folder gets ``<job_id>.mp4``."""
+    assert isinstance(job.end, RenderCompleted)
+    film = await session.store.fetch(job.end.output)
+    target = out / f"{job.job_id}.mp4" if out.is_dir() else out
+    try:
+        await asyncio.to_thread(_copy, film, target)
+    except OSError as error:
+        raise Refused(
+            f"-o {target}: the film cannot be written there ({error.strerror}). It is kept as "
+            f"{film}; `pytoon resume {job.job_id} -o PATH` puts it elsewhere."
+        ) from error
+    return target
+
+
+def _copy(film: Path, target: Path) -> None:
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file, film.open("rb") as source:
+            shutil.copyfileobj(source, file, 1 << 20)
+            file.flush()
+            os.fsync(file.fileno())
+        mask = os.umask(0)
+        os.umask(mask)
+        Path(name).chmod(0o666 & ~mask)
+        Path(name).replace(target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+async def _pump(
+    log: EventLog, job_id: str, after: int, queue: asyncio.Queue[Recorded | None]
+) -> None:
+    try:
+        async for recorded in log.follow(job_id, after=after):
+            await queue.put(recorded)
+    except LogUnavailable:
+        pass  # The connection is away: the reader tries again, and gives up in time.
+    finally:
+        with contextlib.suppress(asyncio.QueueFull):
+            queue.put_nowait(None)
+
+
+async def _moved(session: Session) -> bool:
+    with contextlib.suppress(Unreachable):
+        return await session.follow_move()
+    return False
+
+
+@contextlib.asynccontextmanager
+async def _progress(log: EventLog, job_id: str, teller: Teller) -> AsyncIterator[None]:
+    async def tell(facts: dict[str, Any]) -> None:
+        teller.progress(facts)
+
+    end: Callable[[], Coroutine[Any, Any, None]] | None = None
+    with contextlib.suppress(LogUnavailable):
+        end = await log.subscribe_progress(job_id, tell)
+    try:
+        yield
+    finally:
+        if end is not None:
+            with contextlib.suppress(LogUnavailable, OSError):
+                await end()

@@ -1,0 +1,1 @@
+"""The fallback-controller actor: retries, the ladder, deadlines, cancels."""

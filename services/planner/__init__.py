@@ -1,0 +1,1 @@
+"""The planner actor: it judges a request, fixes its film frame by frame, and feeds the renderers."""

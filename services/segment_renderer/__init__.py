@@ -1,0 +1,1 @@
+"""The segment-renderer actor: it has engines render segments."""

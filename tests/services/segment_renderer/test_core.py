@@ -1,0 +1,65 @@
+"""The segment-renderer's decider."""
+
+from __future__ import annotations
+
+from events.types import Reason, RenderCancelRequested, SegmentFailed
+from services.segment_renderer.core import RenderSegment, decide
+from tests.builders import (
+    JOB,
+    LADDER,
+    planned,
+    requested,
+    segment_rendered,
+    segment_requested,
+    spec,
+)
+from tests.spec import given
+
+PAST = (requested(), planned(), segment_requested())
+
+
+def test_a_requested_segment_is_rendered() -> None:
+    """The command has all that an engine needs."""
+    expected = RenderSegment(
+        job_id=JOB, spec=spec(), segment=0, attempt=1, rung=LADDER[0], quality=0
+    )
+    assert given(decide, *PAST).when() == (expected,)
+
+
+def test_a_rendered_segment_is_not_rendered_again() -> None:
+    """A redelivery finds the outcome in the log."""
+    assert given(decide, *PAST, segment_rendered()).when(segment_requested()) == ()
+
+
+def test_an_old_attempt_is_moot() -> None:
+    """Only the attempt that the job waits for is worked at."""
+    failed = SegmentFailed(
+        job_id=JOB,
+        segment=0,
+        attempt=1,
+        rung=LADDER[0],
+        reason=Reason.CRASHED,
+        retryable=True,
+        detail="",
+        elapsed_s=0,
+    )
+    past = (*PAST, failed, segment_requested(0, 2))
+    assert given(decide, *past).when(segment_requested()) == ()
+
+
+def test_a_cancelled_job_is_not_rendered() -> None:
+    """All work is moot from the cancel on."""
+    past = (*PAST, RenderCancelRequested(job_id=JOB))
+    assert given(decide, *past).when(segment_requested()) == ()
+
+
+def test_a_segment_that_does_not_exist_is_ignored() -> None:
+    """A forged ask cannot make work."""
+    assert given(decide, *PAST, segment_requested(7)).when() == ()
+
+
+def test_the_last_delivery_is_a_failure() -> None:
+    """A message that comes for ever ends in an event that says so."""
+    (failed,) = given(decide, *PAST).when(deliveries=50)
+    assert isinstance(failed, SegmentFailed)
+    assert (failed.reason, failed.retryable) == (Reason.INTERNAL, False)
