@@ -26,14 +26,12 @@ if TYPE_CHECKING:
 MEDIA_TYPE = "application/octet-stream"
 """Of uploads: nothing is claimed about them before they are decoded."""
 
-_REDIRECTS_MAX = 3
-
 
 class AssetLimits(Struct, frozen=True, kw_only=True):
     """Bounds of taking a file in."""
 
-    bytes_max: int = 20_000_000
-    http_timeout_s: float = 20.0
+    fetch_s: float = 30.0
+    redirects_max: int = 3
     allow_private_addresses: bool = False
 
 
@@ -53,28 +51,27 @@ class AssetProblem(Exception):  # noqa: N818 - it becomes a ``Problem`` of the r
 class AssetFetcher:
     """Resolves URIs to artifacts."""
 
-    def __init__(
-        self, store: ArtifactStore, roots: Sequence[Path], limits: AssetLimits
-    ) -> None:
+    def __init__(self, store: ArtifactStore, roots: Sequence[Path], limits: AssetLimits) -> None:
         self._store = store
         self._roots = tuple(root.resolve() for root in roots)
         self._limits = limits
 
-    async def fetch(self, uri: str) -> Artifact:
-        """The artifact of ``uri``.  Raises ``AssetProblem``, and ``StoreError`` where the store
-        itself fails."""
+    async def fetch(self, uri: str, bytes_max: int) -> Artifact:
+        """The artifact of ``uri``, at most ``bytes_max`` bytes long.  Raises ``AssetProblem``, and ``StoreError`` where the store
+        itself fails.
+        """
         scheme, _, rest = uri.partition(":")
         match scheme.lower():
             case "sha256":
-                return await self._stored(rest)
+                return await self._stored(rest, bytes_max)
             case "file":
-                return await self._file(uri)
+                return await self._file(uri, bytes_max)
             case "http" | "https":
-                return await self._http(uri)
+                return await self._http(uri, bytes_max)
             case _:
                 raise AssetProblem("a sha256:, file:// or https:// URI", "use one of these")
 
-    async def _stored(self, sha256: str) -> Artifact:
+    async def _stored(self, sha256: str, bytes_max: int) -> Artifact:
         artifact = Artifact(sha256=sha256.lower(), bytes=0, media_type=MEDIA_TYPE)
         try:
             path = await self._store.fetch(artifact)
@@ -82,10 +79,10 @@ class AssetFetcher:
             limit = "an artifact of the store"
             raise AssetProblem(limit, "store the file first, then name it") from error
         size = path.stat().st_size
-        self._check_size(size)
+        _check_size(size, bytes_max)
         return Artifact(sha256=artifact.sha256, bytes=size, media_type=MEDIA_TYPE)
 
-    async def _file(self, uri: str) -> Artifact:
+    async def _file(self, uri: str, bytes_max: int) -> Artifact:
         parts = urlsplit(uri)
         allowed = ":".join(str(root) for root in self._roots)
         if parts.netloc not in {"", "localhost"}:
@@ -104,34 +101,38 @@ class AssetFetcher:
             raise AssetProblem(f"a file under {allowed}", hint)
         if not path.is_file():
             raise AssetProblem("a regular file", "name a picture or sound file")
-        self._check_size(path.stat().st_size)
+        _check_size(path.stat().st_size, bytes_max)
         try:
             return await self._store.put_file(path, MEDIA_TYPE)
         except OSError as error:
-            raise AssetProblem("a readable file", f"check its permissions ({error.strerror})") from error
+            raise AssetProblem(
+                "a readable file", f"check its permissions ({error.strerror})"
+            ) from error
 
-    async def _http(self, uri: str) -> Artifact:
+    async def _http(self, uri: str, bytes_max: int) -> Artifact:
         import httpx  # noqa: PLC0415 - start-up time: most requests fetch nothing
 
         with tempfile.TemporaryDirectory(prefix="pytoon-fetch-") as folder:
             target = Path(folder) / "download"
             try:
                 async with (
-                    asyncio.timeout(self._limits.http_timeout_s),
+                    asyncio.timeout(self._limits.fetch_s),
                     httpx.AsyncClient(follow_redirects=False, trust_env=False) as client,
                 ):
-                    await self._download(client, uri, target)
+                    await self._download(client, uri, target, bytes_max)
             except TimeoutError as error:
-                limit = f"{self._limits.http_timeout_s:g} s to download"
+                limit = f"{self._limits.fetch_s:g} s to download"
                 raise AssetProblem(limit, "host it nearer, or upload the file") from error
             except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
                 hint = f"the download failed ({type(error).__name__})"
                 raise AssetProblem("a file that can be downloaded", hint) from error
             return await self._store.put_file(target, MEDIA_TYPE, move=True)
 
-    async def _download(self, client: httpx.AsyncClient, uri: str, target: Path) -> None:
+    async def _download(
+        self, client: httpx.AsyncClient, uri: str, target: Path, bytes_max: int
+    ) -> None:
         url = uri
-        for _ in range(_REDIRECTS_MAX + 1):
+        for _ in range(self._limits.redirects_max + 1):
             address = await self._checked_address(url)
             parts = urlsplit(url)
             # The connection goes to the very address that was checked: a name that resolves
@@ -156,10 +157,12 @@ class AssetFetcher:
                 with target.open("wb") as file:
                     async for chunk in response.aiter_bytes():
                         size += len(chunk)
-                        self._check_size(size)
+                        _check_size(size, bytes_max)
                         file.write(chunk)
                 return
-        raise AssetProblem(f"{_REDIRECTS_MAX} redirects at most", "name the final address")
+        raise AssetProblem(
+            f"{self._limits.redirects_max} redirects at most", "name the final address"
+        )
 
     async def _checked_address(self, url: str) -> str:
         parts = urlsplit(url)
@@ -176,9 +179,9 @@ class AssetFetcher:
                 raise AssetProblem(limit, "private and local addresses are not fetched from")
         return addresses[0]
 
-    def _check_size(self, size: int) -> None:
-        if size > self._limits.bytes_max:
-            limit = f"at most {self._limits.bytes_max / 1e6:g} MB"
-            raise AssetProblem(limit, "make the file smaller")
-        if size == 0:
-            raise AssetProblem("a file with content", "the file is empty")
+
+def _check_size(size: int, bytes_max: int) -> None:
+    if size > bytes_max:
+        raise AssetProblem(f"at most {bytes_max / 1e6:g} MB", "make the file smaller")
+    if size == 0:
+        raise AssetProblem("a file with content", "the file is empty")

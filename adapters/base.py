@@ -106,7 +106,8 @@ class Engine(Protocol):
         self, work: SegmentWork, progress: ProgressCallback, cancel: asyncio.Event
     ) -> SegmentResult:
         """Render one body.  Raises ``EngineFailure``; with ``Reason.CANCELLED`` soon after
-        ``cancel`` is set."""
+        ``cancel`` is set.
+        """
 
     async def close(self) -> None:
         """Release processes and connections."""

@@ -93,7 +93,7 @@ def drawn_from(spec: RenderSpec) -> dict[str, Artifact]:
     return {a.sha256: a for a in (*stills, *(font.artifact for font in spec.fonts))}
 
 
-def _render(  # noqa: PLR0913 - all that a body depends on, across the process boundary
+def _render(
     spec: RenderSpec,
     rung: Rung,
     segment: int,

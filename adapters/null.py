@@ -99,9 +99,7 @@ class NullStudio:
             Caption(
                 role=role,
                 text=text,
-                cards=(
-                    Card(start=i * share, frames=share, lines=(text,), size_px=48.0, box=box),
-                ),
+                cards=(Card(start=i * share, frames=share, lines=(text,), size_px=48.0, box=box),),
             )
             for i, (role, text) in enumerate(texts)
         )

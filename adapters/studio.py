@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Protocol
 
 from events.job import Job
@@ -109,7 +108,8 @@ class AssemblyRefused(Exception):  # noqa: N818 - it becomes an event
 
 class Studio(Protocol):
     """Takes in, mixes and assembles.  Every method may raise ``adapters.base.EngineFailure``
-    where a worker process died, hung or was told to stop."""
+    where a worker process died, hung or was told to stop.
+    """
 
     async def prepare(self, preparation: Preparation) -> Prepared:
         """Take everything in.  Raises ``Unpreparable`` with every problem."""
@@ -131,19 +131,3 @@ class Report(Protocol):
 
     def __call__(self, done: int, total: int, /) -> None:
         """``done`` of ``total`` frames."""
-
-
-def sources_of(job: Job) -> dict[str, Artifact]:
-    """Every artifact that drawing, mixing and proving the job's film may read, by sha256."""
-    assert job.spec is not None
-    spec = job.spec
-    found: list[Artifact] = [font.artifact for font in spec.fonts]
-    for asset in (*spec.assets, *([spec.logo] if spec.logo else [])):
-        found.append(asset.still)
-    found += [sound for sound in (spec.sound.music, spec.sound.voice) if sound]
-    return {artifact.sha256: artifact for artifact in found}
-
-
-async def local_paths(store: Any, artifacts: Mapping[str, Artifact]) -> dict[str, Path]:
-    """A local path for each artifact."""
-    return {sha256: await store.fetch(artifact) for sha256, artifact in artifacts.items()}

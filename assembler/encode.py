@@ -15,7 +15,8 @@ import hashlib
 import io
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, cast
 
 import av
 import msgspec
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from av.container import OutputContainer
+    from av.container import InputContainer, OutputContainer
     from av.video.codeccontext import VideoCodecContext
     from av.video.stream import VideoStream
 
@@ -40,6 +41,12 @@ CRF_MIN = 1
 BT709 = 1
 """Primaries, transfer and matrix of BT.709 in H.273 (and FFmpeg's enumerations)."""
 LIMITED_RANGE = 1
+
+VBV_RATE = 0.75
+VBV_BUFFER = 0.85
+"""Each piece starts with a buffer that is nearly full, so a piece of 3 s may have its rate for
+3 s and a buffer besides; these shares of the film's highest bit rate add up to just that rate.
+The buffer is large enough for a detailed first frame; other pictures do not feel it."""
 
 X264_PARAMS = "bframes=0:open-gop=0:stitchable=1"
 
@@ -57,7 +64,7 @@ class PieceInfo:
 
 
 @functools.lru_cache(maxsize=16)
-def default_profile(  # noqa: PLR0913  (all by keyword)
+def default_profile(
     *,
     codec: str = "libx264",
     preset: str = "superfast",
@@ -73,24 +80,22 @@ def default_profile(  # noqa: PLR0913  (all by keyword)
     """
     params = (
         f"{X264_PARAMS}:keyint={KEYFRAME_S_MAX * fps}"
-        f":vbv-maxrate={bitrate_max_kbps}:vbv-bufsize={2 * bitrate_max_kbps}"
+        f":vbv-maxrate={round(VBV_RATE * bitrate_max_kbps)}"
+        f":vbv-bufsize={round(VBV_BUFFER * bitrate_max_kbps)}"
     )
     profile = EncoderProfile(
         codec=codec, preset=preset, crf=crf, params=params, bitrate_max_kbps=bitrate_max_kbps
     )
-    grey = np.full((height, width), 128, np.uint8)
-    chroma = np.full((height // 2, width // 2), 128, np.uint8)
-    target = io.BytesIO()
-    _encode([Frame(grey, chroma, chroma)], 1, target, profile, (width, height, fps))
-    target.seek(0)
-    with av.open(target, format="mp4") as container:
-        fingerprint = fingerprint_of(container.streams.video[0])
-    return msgspec.structs.replace(
-        profile, library=_library(target.getvalue()), fingerprint=fingerprint
-    )
+    library, fingerprint = _identify(profile, (width, height, fps))
+    return msgspec.structs.replace(profile, library=library, fingerprint=fingerprint)
 
 
-def encode_piece(  # noqa: PLR0913  (all by keyword)
+def fingerprint_here(profile: EncoderProfile, *, fps: int, width: int, height: int) -> str:
+    """Fingerprint that ``profile`` makes in this process, whatever build made the plan."""
+    return _identify(profile, (width, height, fps))[1]
+
+
+def encode_piece(
     frames: Iterable[Frame],
     count: int,
     path: Path,
@@ -102,16 +107,17 @@ def encode_piece(  # noqa: PLR0913  (all by keyword)
     quality: int = 0,
     on_frame: Callable[[int], None] | None = None,
 ) -> PieceInfo:
-    """Encode exactly ``count`` frames of width × height into the MP4 file ``path``.
+    """Encode exactly ``count`` frames of width by height into the MP4 file ``path``.
 
     ``quality`` lowers the crf by 4 for each step.  ``on_frame`` is told how many frames are done
     after each of them.  The same frames make the same bytes.  Raises ``EncodeError``.
     """
     crf = max(CRF_MIN, profile.crf - CRF_STEP * quality)
+    size = width, height, fps
     used = msgspec.structs.replace(profile, crf=crf)
     try:
-        _encode(frames, count, str(path), used, (width, height, fps), on_frame)
-        with av.open(str(path)) as container:
+        _encode(frames, count, str(path), used, size=size, on_frame=on_frame)
+        with open_packets(path) as container:
             fingerprint = fingerprint_of(container.streams.video[0])
     except av.FFmpegError as error:
         raise EncodeError(f"the encoder {profile.codec} failed: {error}") from error
@@ -131,29 +137,52 @@ def libraries() -> dict[str, str]:
     }
 
 
-def open_output(target: Any, *, movflags: str = "") -> OutputContainer:  # noqa: ANN401
-    """Open an MP4 (a path or a file object) for writing; no time and no version gets into it."""
-    options = {"fflags": "+bitexact"}
-    if movflags:
-        options["movflags"] = movflags
+def open_packets(path: Path, streams: int = 1) -> InputContainer:
+    """Open a film or a piece to read its packets.
+
+    Without the option FFmpeg decodes a picture of each file only to probe it: 30 ms, not 1.
+    """
+    options: Any = [{"skip_frame": "all"}] * streams
+    return av.open(str(path), stream_options=options)
+
+
+def open_output(target: Any, **options: str) -> OutputContainer:
+    """Open an MP4 (a path or a file object) for writing; no time and no version gets into it.
+
+    ``options`` are those of FFmpeg's MP4 muxer.
+    """
     container: OutputContainer = av.open(
-        target, "w", format="mp4", options=options, container_options=options
+        target, "w", format="mp4", options={"fflags": "+bitexact", **options}
     )
     return container
+
+
+def _identify(profile: EncoderProfile, size: tuple[int, int, int]) -> tuple[str, str]:
+    """Library and fingerprint of a profile at a size: by encoding one grey frame."""
+    width, height, _fps = size
+    luma = np.full((height, width), 128, np.uint8)
+    chroma = np.full((height // 2, width // 2), 128, np.uint8)
+    target = io.BytesIO()
+    _encode([Frame(luma, chroma, chroma)], 1, target, profile, size=size)
+    target.seek(0)
+    with av.open(target, format="mp4") as container:
+        fingerprint = fingerprint_of(container.streams.video[0])
+    return _library(target.getvalue()), fingerprint
 
 
 def _encode(
     frames: Iterable[Frame],
     count: int,
-    target: Any,  # noqa: ANN401  (a path or a file object, as PyAV has it)
+    target: Any,  # a path or a file object, as PyAV has it
     profile: EncoderProfile,
+    *,
     size: tuple[int, int, int],
     on_frame: Callable[[int], None] | None = None,
 ) -> None:
     """Encode and multiplex; ``size`` is width, height and frames a second."""
     width, height, fps = size
     with open_output(target) as container:
-        stream = container.add_stream(profile.codec, rate=fps)
+        stream = cast("VideoStream", container.add_stream(profile.codec, rate=fps))
         _configure(stream.codec_context, profile, size)
         picture = av.VideoFrame(width, height, "yuv420p")
         picture.color_range = LIMITED_RANGE
@@ -180,9 +209,9 @@ def _configure(
     """Set what the profile says and what every film has: High, 4:2:0, BT.709, square pixels."""
     context.width, context.height, fps = size
     context.pix_fmt = "yuv420p"
-    context.framerate = fps
-    context.time_base = 1 / context.framerate
-    context.sample_aspect_ratio = 1
+    context.framerate = Fraction(fps)
+    context.time_base = Fraction(1, fps)
+    context.sample_aspect_ratio = Fraction(1)
     context.color_primaries = BT709
     context.color_trc = BT709
     context.colorspace = BT709
@@ -203,10 +232,10 @@ def _fill(picture: av.VideoFrame, frame: Frame) -> None:
     for plane, source in zip(picture.planes, (frame.y, frame.u, frame.v), strict=True):
         if source.shape != (plane.height, plane.width):
             raise EncodeError(
-                f"a plane of {source.shape[1]}×{source.shape[0]} was given "
-                f"where the film has {plane.width}×{plane.height}"
+                f"a plane of {source.shape[1]}x{source.shape[0]} was given "
+                f"where the film has {plane.width}x{plane.height}"
             )
-        rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
         rows[:, : plane.width] = source
 
 
@@ -222,7 +251,9 @@ __all__ = [
     "PieceInfo",
     "default_profile",
     "encode_piece",
+    "fingerprint_here",
     "fingerprint_of",
     "libraries",
     "open_output",
+    "open_packets",
 ]

@@ -40,6 +40,8 @@ _PACKAGES: Final = {
     **dict.fromkeys(("Hani", "Hira", "Kana", "Hang", "Bopo"), "fonts-noto-cjk"),
     "Zzzz": "",
 }
+# Characters of several scripts are named by their block.
+_SHARED: Final = ("Zyyy", "Zinh")
 _LAST_RESORTS = regex.compile(r"last ?resort|blank|notdef|tofu|fallback", regex.IGNORECASE)
 
 
@@ -51,8 +53,8 @@ class FontError(ValueError):
 class MissingGlyph:
     """A character that no font here draws.
 
-    ``script`` is its script's name in English; ``package`` the Debian package that has it, or
-    "" where none is known.
+    ``script`` is its script's name in English, or its block's where scripts share it;
+    ``package`` the Debian package that has it, or "" where none is known.
     """
 
     char: str
@@ -104,7 +106,7 @@ def drawn(text: str) -> str:
     return str(_UNDRAWN.sub("", text))
 
 
-def open_face(path: Path, family: str = "") -> Any:  # noqa: ANN401  (skia has no stubs)
+def open_face(path: Path, family: str = "") -> Any:
     """Open the face of ``path`` that is named ``family``, or else its first.
 
     Raises ``FontError`` if the file is not a font.
@@ -122,7 +124,7 @@ def open_face(path: Path, family: str = "") -> Any:  # noqa: ANN401  (skia has n
     return first
 
 
-def covers(typeface: Any, text: str) -> bool:  # noqa: ANN401  (skia has no stubs)
+def covers(typeface: Any, text: str) -> bool:
     """Tell whether ``typeface`` has a glyph for all of ``text`` that needs ink."""
     return all(typeface.unicharToGlyph(ord(char)) for char in drawn(text))
 
@@ -141,7 +143,9 @@ def split_runs(text: str, typefaces: Sequence[Any]) -> list[tuple[str, int]]:
             chosen = whole if whole is not None else _first_cover(part, typefaces)
             font = chosen if chosen is not None else 0
             if runs and not drawn(part):
-                font = runs[-1][1]
+                # A colour font's space is as wide as its pictures.
+                before = runs[-1][1]
+                font = 0 if _is_colour(typefaces[before]) else before
             if runs and runs[-1][1] == font:
                 runs[-1] = (runs[-1][0] + part, font)
             else:
@@ -187,9 +191,12 @@ def resolve_fonts(
     for text in texts:
         used.update(index for _, index in split_runs(text, opened))
     chosen = [face for index, face in enumerate(faces) if index in used]
-    more, missing = _from_system(left, system_dirs)
+    more, left = _from_system(left, system_dirs)
     names = _distinct_names([*chosen, *more])
-    return FontSet(names, tuple(_missing(char) for char in missing))
+    chars = sorted({char for unit in left for char in drawn(unit)})
+    # Where only a base and its mark have no font in common, both are told.
+    alone = [char for char in chars if _first_cover(char, opened) is None]
+    return FontSet(names, tuple(_missing(char) for char in alone or chars))
 
 
 def _check_brand_font(path: Path, units: Sequence[str]) -> None:
@@ -201,10 +208,13 @@ def _check_brand_font(path: Path, units: Sequence[str]) -> None:
 
 
 def _distinct_names(faces: Sequence[Face]) -> tuple[tuple[str, Path], ...]:
-    """Name each file by its family, once: a later file of a taken name is not needed."""
+    """Name each file by its family; a brand's font may bear the name of a bundled one."""
     names: dict[str, Path] = {}
     for face in faces:
-        names.setdefault(face.family, face.path)
+        name = face.family
+        while name in names:
+            name += " fallback"
+        names[name] = face.path
     return tuple(names.items())
 
 
@@ -222,10 +232,14 @@ def _words(text: str) -> list[str]:
     return words
 
 
+def _is_colour(typeface: Any) -> bool:
+    return "Emoji" in str(typeface.getFamilyName())
+
+
 def _first_cover(text: str, typefaces: Sequence[Any]) -> int | None:
     order = range(len(typefaces))
     if is_emoji(text):
-        colour = [i for i in order if "Emoji" in typefaces[i].getFamilyName()]
+        colour = [i for i in order if _is_colour(typefaces[i])]
         order = [*colour, *(i for i in order if i not in colour)]  # type: ignore[assignment]
     return next((index for index in order if covers(typefaces[index], text)), None)
 
@@ -309,7 +323,7 @@ def system_font_dirs() -> tuple[Path, ...]:
 def _from_system(
     units: Sequence[str], dirs: Sequence[Path] | None
 ) -> tuple[list[Face], list[str]]:
-    """Cover ``units`` by the system's fonts: the faces, and the characters still left."""
+    """Cover ``units`` by the system's fonts: the faces, and the units still left."""
     left = list(units)
     chosen: list[Face] = []
     if not left:
@@ -326,7 +340,7 @@ def _from_system(
         if len(rest) < len(left):
             chosen.append(face)
             left = rest
-    return chosen, sorted({char for unit in left for char in drawn(unit)})
+    return chosen, left
 
 
 def _usable(face: Face) -> bool:
@@ -360,5 +374,9 @@ def _missing(char: str) -> MissingGlyph:
     if is_emoji(char) or regex.match(r"\p{Extended_Pictographic}", char):
         return MissingGlyph(char, "Emoji", "fonts-noto-color-emoji")
     code = scripts.script(char)
+    if code in _SHARED:
+        block = str(scripts.block(char))
+        cjk = regex.search("CJK|Katakana|Hiragana|Hangul|Fullwidth", block)
+        return MissingGlyph(char, block, "fonts-noto-cjk" if cjk else "fonts-noto-core")
     name = str(scripts.script_name(code)).replace("_", " ")
     return MissingGlyph(char, name, _PACKAGES.get(code, "fonts-noto-core"))

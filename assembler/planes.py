@@ -30,6 +30,10 @@ RGB_TO_YUV = np.array(
 YUV_TO_RGB = np.linalg.inv(RGB_TO_YUV.astype(np.float64)).astype(np.float32)
 
 BLACK_Y, WHITE_Y, NEUTRAL = 16, 235, 128
+RGBA_TO_YUV = np.hstack(
+    [RGB_TO_YUV, np.array([[BLACK_Y], [NEUTRAL], [NEUTRAL]], np.float32) / 255]
+).astype(np.float32)
+"""Premultiplied RGBA codes to premultiplied Y′CbCr codes: the offsets come with the alpha."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +244,7 @@ def crop(frame: Frame, x: int, y: int, width: int, height: int) -> Frame:
 __all__ = [
     "BLACK_Y",
     "NEUTRAL",
+    "RGBA_TO_YUV",
     "WHITE_Y",
     "Floats",
     "Frame",

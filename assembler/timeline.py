@@ -77,7 +77,7 @@ def transition_frames(duration_ms: float, fps: int, shortest: int) -> tuple[int,
     )
 
 
-def segment_plans(  # noqa: PLR0913  (the plan has these six degrees of freedom)
+def segment_plans(  # noqa: PLR0917  (a film's six degrees of freedom)
     frames: int, fps: int, segment_s: float, transition_frames: int, seed: int, assets: int
 ) -> tuple[SegmentPlan, ...]:
     """Cut a film into segments with their bodies, seeds and pictures.

@@ -22,7 +22,6 @@ from events.types import (
     AssemblyFailed,
     AssemblyRequested,
     Downgrade,
-    Event,
     Foreign,
     GenerationIntended,
     GenerationSettled,
@@ -146,7 +145,7 @@ class Job(Struct, frozen=True, kw_only=True):
         )
 
     @property
-    def status(self) -> JobStatus:  # noqa: PLR0911 - one line a state reads best
+    def status(self) -> JobStatus:
         """What a person is told."""
         match self.end:
             case RenderRejected():
@@ -220,7 +219,7 @@ def apply(job: Job, event: Stored, time_s: float) -> Job:
     return _apply(job, event, time_s)
 
 
-def accepts(job: Job, event: Stored) -> bool:  # noqa: C901, PLR0911, PLR0912 - it is a table
+def accepts(job: Job, event: Stored) -> bool:
     """Whether the event has its place now; else it changes nothing."""
     match event:
         case Foreign():
@@ -267,8 +266,8 @@ def accepts(job: Job, event: Stored) -> bool:  # noqa: C901, PLR0911, PLR0912 - 
             if event.segment is None:
                 return job.film_rung < event.rung_index < len(job.spec.ladder)
             segment = _segment(job, event.segment)
-            return (
-                segment is not None and segment.rung_index < event.rung_index < len(job.spec.ladder)
+            return segment is not None and segment.rung_index < event.rung_index < len(
+                job.spec.ladder
             )
         case GenerationIntended() | GenerationSubmitted() | GenerationSettled():
             return _segment(job, event.segment) is not None
@@ -295,7 +294,7 @@ def _segment(job: Job, index: int) -> SegmentState | None:
     return job.segments[index] if 0 <= index < len(job.segments) else None
 
 
-def _apply(job: Job, event: Stored, time_s: float) -> Job:  # noqa: C901, PLR0911 - a table, too
+def _apply(job: Job, event: Stored, time_s: float) -> Job:
     change = msgspec.structs.replace
     match event:
         case RenderRequested():
@@ -306,9 +305,7 @@ def _apply(job: Job, event: Stored, time_s: float) -> Job:  # noqa: C901, PLR091
         case SegmentRequested():
             return _on_segment_requested(job, event, time_s)
         case SegmentRendered():
-            return _with_segment(
-                job, event.segment, status=SegmentStatus.RENDERED, rendered=event
-            )
+            return _with_segment(job, event.segment, status=SegmentStatus.RENDERED, rendered=event)
         case SegmentFailed() | SegmentTimedOut():
             return _on_segment_failed(job, event, time_s)
         case RungDescended():
@@ -318,9 +315,7 @@ def _apply(job: Job, event: Stored, time_s: float) -> Job:  # noqa: C901, PLR091
         case SoundtrackMixed():
             return change(job, soundtrack=event)
         case AssemblyRequested():
-            return change(
-                job, assembly=AssemblyStatus.REQUESTED, assembly_attempt=event.attempt
-            )
+            return change(job, assembly=AssemblyStatus.REQUESTED, assembly_attempt=event.attempt)
         case AssemblyFailed():
             return _on_assembly_failed(job, event, time_s)
         case RenderCancelRequested():
@@ -354,9 +349,7 @@ def _on_segment_requested(job: Job, event: SegmentRequested, time_s: float) -> J
     return msgspec.structs.replace(job, assembly=AssemblyStatus.IDLE)
 
 
-def _on_segment_failed(
-    job: Job, event: SegmentFailed | SegmentTimedOut, time_s: float
-) -> Job:
+def _on_segment_failed(job: Job, event: SegmentFailed | SegmentTimedOut, time_s: float) -> Job:
     segment = job.segments[event.segment]
     crashed = isinstance(event, SegmentFailed) and event.reason == "crashed"
     return _with_segment(

@@ -27,7 +27,8 @@ class Conflict(LogError):
 
 class LogUnavailable(LogError):
     """The server did not answer in time; the outcome of an append is unknown.  Try again: the
-    same events have the same ids, so a second try cannot double them."""
+    same events have the same ids, so a second try cannot double them.
+    """
 
 
 class LogFull(LogError):
@@ -186,6 +187,9 @@ class EventLog(Protocol):
 
     async def provision(self, durables: Sequence[DurableSpec]) -> None:
         """Make or update the streams and the durable consumers (the operator's act)."""
+
+    async def backlog(self) -> int:
+        """Messages of all durables that are not settled yet: whether any work is left."""
 
     def follow(self, job_id: str | None, *, after: int = 0) -> AsyncIterator[Recorded]:
         """The messages of one job (or of all), from after ``after``, then live, without end."""

@@ -1,4 +1,4 @@
-"""The composition root: which actors run, on which log, with which engines and stores.
+"""The composition root: which actors run, on which log, with which engines and store.
 
 The four actors may share a process; they still know one another only through the log.
 """
@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import structlog
 
@@ -23,11 +23,227 @@ from adapters.studio import Studio
 from adapters.workers import WorkerPool
 from config import Config
 from events.log import DurableSpec, EventLog, LogError
-from services import planner, segment_renderer
 from services.actor import Actor, Limits
-from services.assembler import shell as assembler_shell
-from services.fallback_controller import shell as controller_shell
-from services.home import Home
-from services.planner import shell as planner_shell
+from services.assembler import shell as assembler
+from services.fallback_controller import shell as fallback_controller
+from services.home import Home, Lock
+from services.planner import shell as planner
 from services.runtime import Runtime, RuntimeSettings
-from services.segment_renderer import shell as renderer_shell
+from services.segment_renderer import shell as segment_renderer
+
+logger = structlog.get_logger()
+
+SERVICES = (planner.NAME, segment_renderer.NAME, fallback_controller.NAME, assembler.NAME)
+"""The names of the services, as ``pytoon serve`` takes them."""
+
+PRELOADED = ("adapters.children", "adapters.preparing", "assembler.produce")
+"""What a worker process imports before its first call."""
+
+CONTROLLER_SLOTS = 64
+"""Decisions of the controller under way at once; it does no work of its own."""
+
+PLANNER_SLOTS = 4
+"""Messages that the planner handles at once; most are decided without any work."""
+
+_IDLE_POLL_S = 0.5
+
+
+def open_store(home: Home) -> FileStore:
+    """The artifact store of a home."""
+    return FileStore(home.artifacts)
+
+
+def asset_roots(environ: Mapping[str, str] | None = None) -> tuple[Path, ...]:
+    """Where services may read ``file://``: ``PYTOON_ASSET_ROOTS``, default the working folder."""
+    named = (os.environ if environ is None else environ).get("PYTOON_ASSET_ROOTS", "")
+    return tuple(Path(root) for root in named.split(os.pathsep) if root) or (Path.cwd(),)
+
+
+def limits_of(config: Config) -> Limits:
+    """The bounds that deciders know."""
+    found = config.limits
+    remote = {
+        engine.name: float(engine.options.get("not_taken_s", found.not_taken_s))
+        for engine in config.engines
+        if engine.kind not in {"compositor", "template", "null"}
+    }
+    return Limits(
+        deliveries_max=found.deliveries_max,
+        crashes_max=found.crashes_max,
+        retries_max=found.retries_max,
+        backoff_base_s=found.backoff_base_s,
+        backoff_max_s=found.backoff_max_s,
+        assembly_attempts_max=found.assembly_attempts_max,
+        timer_recheck_s=found.timer_recheck_s,
+        not_taken_s=remote,
+    )
+
+
+def settings_of(config: Config) -> RuntimeSettings:
+    """The bounds of the shell."""
+    return RuntimeSettings(
+        heartbeat_s=config.log.heartbeat_s,
+        fetch_wait_s=config.runtime.fetch_wait_s,
+        retry_delay_s=config.runtime.retry_delay_s,
+        retry_delay_max_s=config.runtime.retry_delay_max_s,
+        stop_grace_s=config.runtime.stop_grace_s,
+        jobs_cached_max=config.runtime.jobs_cached_max,
+    )
+
+
+def enabled(config: Config) -> tuple[str, ...]:
+    """The names of the engines that may be asked, in their order."""
+    return tuple(engine.name for engine in config.engines if engine.enabled)
+
+
+def durables(config: Config) -> tuple[DurableSpec, ...]:
+    """Every durable consumer that the services need."""
+    ack_wait_s = config.log.ack_wait_s
+    return (
+        *planner.durables(ack_wait_s=ack_wait_s),
+        *segment_renderer.durables(enabled(config), ack_wait_s=ack_wait_s),
+        *fallback_controller.durables(ack_wait_s=ack_wait_s),
+        *assembler.durables(ack_wait_s=ack_wait_s),
+    )
+
+
+def worker_count(config: Config) -> int:
+    """Segments that are rendered at once here."""
+    return config.limits.workers or os.cpu_count() or 1
+
+
+def is_null(config: Config) -> bool:
+    """Whether the null engine is switched on: then nothing here touches any media."""
+    null = config.engine("null")
+    return null is not None and null.enabled
+
+
+class Workshop:
+    """Store, engines, studio and worker processes of one process of services."""
+
+    def __init__(self, names: Sequence[str], home: Home, config: Config) -> None:
+        self.config = config
+        self.store: ArtifactStore = open_store(home)
+        self.pool: WorkerPool | None = None
+        if is_null(config):
+            self.engines: dict[str, Engine] = {"null": NullEngine(self.store)}
+            self.studio: Studio = NullStudio(self.store)
+            return
+        # One pool for all: with a worker more than segments are rendered at once, so that
+        # neither planning nor assembling waits for a segment.
+        segments = worker_count(config) if segment_renderer.NAME in names else 0
+        self.pool = WorkerPool(
+            segments + 1, memory_mb_max=2 * config.limits.memory_mb_max, preload=PRELOADED
+        )
+        self.pool.warm_up()
+        limits = AssetLimits(
+            fetch_s=config.limits.fetch_s, redirects_max=config.limits.fetch_redirects_max
+        )
+        fetcher = AssetFetcher(self.store, asset_roots(), limits)
+        self.studio = PooledStudio(self.store, self.pool, fetcher, config)
+        self.engines = {
+            engine.name: CompositorEngine(
+                self.store, self.pool, name=engine.name, deadline_s=config.limits.too_long_s
+            )
+            for engine in config.engines
+            if engine.enabled and engine.kind in {"compositor", "template"}
+        }
+
+    async def close(self) -> None:
+        """End the worker processes."""
+        if self.pool is not None:
+            await self.pool.close()
+
+
+def actors_of(
+    names: Sequence[str],
+    *,
+    config: Config,
+    engines: Mapping[str, Engine],
+    studio: Studio,
+) -> tuple[Actor, ...]:
+    """The named actors."""
+    ack_wait_s = config.log.ack_wait_s
+    made: list[Actor] = []
+    for name in names:
+        if name == planner.NAME:
+            capabilities = {key: engine.capabilities() for key, engine in engines.items()}
+            made.append(
+                planner.actor(
+                    studio, config, capabilities, slots=PLANNER_SLOTS, ack_wait_s=ack_wait_s
+                )
+            )
+        elif name == segment_renderer.NAME:
+            slots = worker_count(config)
+            made.append(segment_renderer.actor(engines, slots=slots, ack_wait_s=ack_wait_s))
+        elif name == fallback_controller.NAME:
+            made.append(fallback_controller.actor(slots=CONTROLLER_SLOTS, ack_wait_s=ack_wait_s))
+        elif name == assembler.NAME:
+            made.append(assembler.actor(studio, slots=2, ack_wait_s=ack_wait_s))
+        else:
+            msg = f"no service {name!r}; there are {', '.join(SERVICES)}"
+            raise ValueError(msg)
+    return tuple(made)
+
+
+async def run_services(
+    names: Sequence[str],
+    *,
+    home: Home,
+    config: Config,
+    log: EventLog,
+    stop: asyncio.Event,
+    idle_exit_s: float | None = None,
+) -> None:
+    """Run the named services until ``stop``, or until no client and no work is left."""
+    workshop = Workshop(names, home, config)
+    try:
+        runtimes = [
+            Runtime(actor, log, limits=limits_of(config), settings=settings_of(config))
+            for actor in actors_of(
+                names, config=config, engines=workshop.engines, studio=workshop.studio
+            )
+        ]
+        tasks = [asyncio.create_task(runtime.run(stop)) for runtime in runtimes]
+        door: Lock | None = None
+        if idle_exit_s is not None:
+            door = await _until_idle(home, log, runtimes, tasks, stop, idle_exit_s)
+            stop.set()
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            stop.set()
+            if door is not None:
+                door.release()
+    finally:
+        await workshop.close()
+
+
+async def _until_idle(  # noqa: PLR0917 - all that idleness depends on
+    home: Home,
+    log: EventLog,
+    runtimes: Sequence[Runtime],
+    tasks: Sequence[asyncio.Task[None]],
+    stop: asyncio.Event,
+    idle_exit_s: float,
+) -> Lock | None:
+    """Return when there has been neither client nor work for so long; with the door shut."""
+    idle_since_s = time.monotonic()
+    while not stop.is_set() and not any(task.done() for task in tasks):
+        await asyncio.sleep(_IDLE_POLL_S)
+        if home.has_clients() or any(runtime.busy for runtime in runtimes):
+            idle_since_s = time.monotonic()
+            continue
+        if time.monotonic() - idle_since_s < idle_exit_s:
+            continue
+        try:
+            if await log.backlog():
+                idle_since_s = time.monotonic()
+                continue
+        except LogError as error:
+            logger.warning("backlog not known", why=str(error))
+            continue
+        door = home.shut_door()
+        if door is not None:
+            return door
+    return None

@@ -24,6 +24,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -105,13 +106,17 @@ def is_held(path: Path) -> bool:
 
 def write_private(path: Path, content: str) -> None:
     """Replace ``path`` by ``content``, whole or not at all, readable by the owner only."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    fd = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _PRIVATE_FILE)
-    with os.fdopen(fd, "w", encoding="utf-8") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    scratch.replace(path)
+    # mkstemp makes it 0600, under a name that no other process or thread has.
+    fd, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(scratch).replace(path)
+    except BaseException:
+        Path(scratch).unlink(missing_ok=True)
+        raise
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -194,8 +199,9 @@ class Home:
         return self.path / "users.lock"
 
     def is_fresh(self) -> bool:
-        """Whether no server has ever written to the home's store."""
-        return not any(self.jetstream.iterdir())
+        """Whether the home has no event log yet: the services' first start makes it."""
+        # nats-server's own layout: store, account, streams.
+        return not any(self.jetstream.glob("jetstream/*/streams/*"))
 
     def enter_as_client(self, *, wait_s: float = 15.0) -> Lock:
         """Be counted among those who wait for the services' work, until released (or death).

@@ -18,7 +18,15 @@ from typing import Any
 import structlog
 
 from events.job import Job, accepts, apply, evolve, initial_state
-from events.log import Conflict, Consumer, Delivery, EventLog, LogError, Recorded, StaleRead
+from events.log import (
+    Conflict,
+    Consumer,
+    Delivery,
+    EventLog,
+    LogError,
+    LogUnavailable,
+    Recorded,
+)
 from events.spec import Struct
 from events.types import Event, Foreign, event_id, type_name
 from services.actor import Actor, Command, Context, GiveBack, Limits, Wait
@@ -208,22 +216,38 @@ class Runtime:
         """Decide, perform and append until the fold lacks nothing that this message can bring."""
         cause = delivery.recorded
         outcomes: list[Event] = []
-        performed: set[str] = set()
+        performed: set[type[Command]] = set()
         for _ in range(ROUNDS_MAX):
-            async with self._alone(cause.job_id):
-                hint = cause.envelope.job_seq if cause.envelope else 0
-                job = await self.cache.load(cause.job_id, at_least=cause.seq, hint=hint)
-                batch, commands, wait = self._decide(job, delivery, outcomes)
-                if batch and not await self._append(job, batch, cause):
-                    continue
-            fresh = [command for command in commands if repr(type(command)) not in performed]
-            if not fresh:
+            try:
+                settled, commands, wait = await self._advance(delivery, outcomes)
+            except LogUnavailable as error:
+                if not outcomes:
+                    raise
+                # Work is done and the log is away: its outcome is kept until the log is back.
+                self._logger.warning("outcome waits for the log", why=str(error))
+                await asyncio.sleep(self.settings.retry_delay_s)
+                continue
+            fresh = [command for command in commands if type(command) not in performed]
+            if settled and not fresh:
                 return wait
             for command in fresh:
-                performed.add(repr(type(command)))
+                performed.add(type(command))
                 outcomes += await self._perform(command, delivery)
-        msg = f"{ROUNDS_MAX} conflicts in a row"
+        msg = f"{ROUNDS_MAX} rounds did not settle it"
         raise Conflict(msg)
+
+    async def _advance(
+        self, delivery: Delivery, outcomes: Sequence[Event]
+    ) -> tuple[bool, Sequence[Command], Wait | None]:
+        """Load, decide, append.  False first: a conflict, everything is to be decided again."""
+        cause = delivery.recorded
+        async with self._alone(cause.job_id):
+            hint = cause.envelope.job_seq if cause.envelope else 0
+            job = await self.cache.load(cause.job_id, at_least=cause.seq, hint=hint)
+            batch, commands, wait = self._decide(job, delivery, outcomes)
+            if batch and not await self._append(job, batch, cause):
+                return False, (), None
+            return True, commands, wait
 
     def _decide(
         self, job: Job, delivery: Delivery, outcomes: Sequence[Event]
@@ -270,16 +294,14 @@ class Runtime:
         self.cache.advance(job, stored)
         for event in batch:
             self._logger.info(
-                type_name(event), job=job.job_id, event=event_id(event), **_told(event)
+                type_name(event), job=job.job_id, event_id=event_id(event), **_told(event)
             )
         return True
 
     async def _perform(self, command: Command, delivery: Delivery) -> Sequence[Event]:
         cause = delivery.recorded
         job = await self.cache.load(cause.job_id, at_least=cause.seq)
-        context = Context(
-            now_s=self.clock(), limits=self.limits, deliveries=delivery.deliveries
-        )
+        context = Context(now_s=self.clock(), limits=self.limits, deliveries=delivery.deliveries)
         work = RunningWork(job, cause, context, lambda facts: self._tell(cause.job_id, facts))
         beat = asyncio.create_task(self._keep(delivery, work))
         try:
@@ -296,7 +318,7 @@ class Runtime:
             try:
                 await delivery.in_progress()
                 job = await self.cache.load(work.job.job_id)
-            except (LogError, StaleRead) as error:
+            except LogError as error:
                 self._logger.warning("heartbeat failed", why=str(error))
                 continue
             decisions = self.actor.decide(job, work.cause, work.context)
@@ -328,7 +350,7 @@ class Runtime:
 def _facts(cause: Recorded) -> dict[str, Any]:
     facts: dict[str, Any] = {"job": cause.job_id, "seq": cause.seq}
     if cause.envelope:
-        facts["event"] = cause.envelope.id
+        facts["event_id"] = cause.envelope.id
     if not isinstance(cause.event, Foreign):
         facts["type"] = type_name(cause.event)
         facts |= _told(cause.event)

@@ -77,7 +77,7 @@ class ServerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ServerAddress:
-    """Where the server is, and what lets one in; ``pid`` 0 is not known."""
+    """Where the server is, and what lets one in."""
 
     url: str
     token: str
@@ -222,7 +222,7 @@ def _spawn(home: Home, lock: Lock) -> subprocess.Popen[bytes]:
     _reap()
     (home.path / "server.pid").unlink(missing_ok=True)
     with (home.logs / "server.err").open("wb") as errors:
-        child = subprocess.Popen(
+        child = subprocess.Popen(  # noqa: S603 - the program is ours, the path the home's
             [find_binary(), "-c", home.path / "nats.conf"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -257,10 +257,15 @@ def _running(home: Home) -> ServerAddress | None:
     url, token = told.get("url"), told.get("token")
     if not isinstance(url, str) or not isinstance(token, str) or not _kept_port(told):
         return None
-    address = ServerAddress(url, token, _pid(home) or 0)
+    address = ServerAddress(url, token, 0)
     if not _handshake(home, address):
         return None
-    if told.get("pid") != address.pid and address.pid:
+    pid = _pid(home)
+    if pid is None:
+        # It answers a moment before it writes its pid down.
+        return None
+    address = ServerAddress(url, token, pid)
+    if told.get("pid") != pid:
         # Whoever started it was killed before it could write the pid down.
         _write_run(home, address)
     return address
@@ -343,9 +348,10 @@ def _free_port() -> int:
 def _pid(home: Home) -> int | None:
     """The server's pid as it wrote it down itself."""
     try:
-        return int((home.path / "server.pid").read_text(encoding="ascii"))
+        pid = int((home.path / "server.pid").read_text(encoding="ascii"))
     except (OSError, ValueError):
         return None
+    return pid if pid > 1 else None
 
 
 def _send(home: Home, order: signal.Signals) -> None:

@@ -40,7 +40,5 @@ def _or_give_up(
         return (command,)
     detail = f"handed out {context.deliveries} times without an outcome; see the assembler's log"
     return (
-        AssemblyFailed(
-            job_id=job.job_id, attempt=attempt, reason=Reason.INTERNAL, detail=detail
-        ),
+        AssemblyFailed(job_id=job.job_id, attempt=attempt, reason=Reason.INTERNAL, detail=detail),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.cli.main import main
+from services.cli import main
 
 if __name__ == "__main__":
     main()

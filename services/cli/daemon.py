@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -25,13 +26,12 @@ import click
 
 import services
 from services.cli.exits import Unreachable
-from services.home import Home, Lock, acquire, write_private
+from services.home import Home, Lock, acquire, read_json, write_private
 from services.server import (
     ServerAddress,
     ServerError,
     ensure_server,
     leave_server,
-    server_address,
     supervise,
 )
 
@@ -44,12 +44,18 @@ ACTORS = ("planner", "segment-renderer", "fallback-controller", "assembler")
 READY_S = 30.0
 SPAWNS_MAX = 3
 """How often services that ended before they were ready are started anew."""
+DEATHS_MAX = 20
+DEATHS_S = 60.0
+"""Services that have died more often than that within that time are not started again."""
 IDLE_EXIT_S = 10.0
 NOISE_BYTES_MAX = 8 * 1024 * 1024
 """Of what libraries write to stderr by themselves; cut when it is more."""
 _POLL_S = 0.02
 _WATCH_S = 0.5
 _PROBE_S = 0.3
+_log = logging.getLogger("pytoon.services")
+_children: list[subprocess.Popen[bytes]] = []
+"""Services that this process started: kept, so that none of them stays a zombie."""
 
 
 def spawn_services(home: Home) -> subprocess.Popen[bytes] | None:
@@ -60,7 +66,7 @@ def spawn_services(home: Home) -> subprocess.Popen[bytes] | None:
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
     with _noise(home).open("ab") as noise:
         # -P: a folder named `config` or `events` where the command was called is not ours.
-        return subprocess.Popen(
+        child = subprocess.Popen(
             [sys.executable, "-P", "-m", "services.cli", "up", "--background"],
             stdin=subprocess.DEVNULL,
             stdout=noise,
@@ -68,6 +74,8 @@ def spawn_services(home: Home) -> subprocess.Popen[bytes] | None:
             start_new_session=True,
             env={**os.environ, "PYTHONPATH": path, "PYTOON_HOME": str(home.path)},
         )
+    _children[:] = [*(known for known in _children if known.poll() is None), child]
+    return child
 
 
 async def ensure_services(home: Home, *, wait_s: float = READY_S) -> None:
@@ -96,11 +104,23 @@ async def ensure_services(home: Home, *, wait_s: float = READY_S) -> None:
 
 
 async def keep_services(home: Home) -> None:
-    """Start the services again whenever they have died, until cancelled."""
+    """Start the services again whenever they have died, until cancelled.
+
+    Raises ``Unreachable`` when they die again and again within a short time.
+    """
+    deaths_s: list[float] = []
     while True:
         await asyncio.sleep(_WATCH_S)
-        if not home.services_run():
-            await asyncio.to_thread(spawn_services, home)
+        if home.services_run():
+            continue
+        now_s = time.monotonic()
+        deaths_s = [*(died_s for died_s in deaths_s if now_s - died_s < DEATHS_S), now_s]
+        if len(deaths_s) > DEATHS_MAX:
+            raise Unreachable(
+                f"The services of {home.path} have died {len(deaths_s)} times within "
+                f"{DEATHS_S:g} s: {_last_noise(home)}. See {home.logs / 'services.log'}."
+            )
+        await ensure_services(home)
 
 
 def run_services_of(home: Home, *, background: bool, idle_exit_s: float | None) -> None:
@@ -121,9 +141,7 @@ def run_services_of(home: Home, *, background: bool, idle_exit_s: float | None) 
         address = ensure_server(home)
         if not background:
             click.echo(f"Services of {home.path} on {address.url}; Ctrl-C stops them.")
-        door = asyncio.run(
-            _Daemon(home, idle_exit_s, _noise(home) if background else None).run()
-        )
+        door = asyncio.run(_Daemon(home, idle_exit_s, _noise(home) if background else None).run())
     finally:
         home.services_json.unlink(missing_ok=True)
         lock.release()
@@ -136,9 +154,9 @@ async def run_actors(
     names: Sequence[str], target: tuple[str, str], home: Home, *, provision: bool
 ) -> None:
     """Run some actors against a server (url, token) until SIGINT or SIGTERM."""
-    from config import load  # noqa: PLC0415 - start-up time
-    from events.jetstream import JetStreamLog  # noqa: PLC0415
-    from services import composition  # noqa: PLC0415
+    from config import load
+    from events.jetstream import JetStreamLog
+    from services import composition
 
     stop = asyncio.Event()
     stop_on_signals(stop)
@@ -170,6 +188,7 @@ class _Daemon:
         self._idle_exit_s = idle_exit_s
         self._noise = noise
         self._stop = asyncio.Event()
+        self._moved = False
 
     async def run(self) -> Lock | None:
         """Until told to stop, or idle; returns the shut door when no client is left."""
@@ -178,7 +197,7 @@ class _Daemon:
             asyncio.create_task(supervise(self._home, self._stop)),
             asyncio.create_task(self._cut_noise()),
         ]
-        from config import load  # noqa: PLC0415 - start-up time: the server comes first
+        from config import load
 
         config = load()
         try:
@@ -197,19 +216,21 @@ class _Daemon:
 
     async def _serve(self, config: Config) -> bool:
         """Run the actors on one connection; whether the server has moved from under it."""
-        from events.jetstream import JetStreamLog  # noqa: PLC0415 - start-up time
-        from services import composition  # noqa: PLC0415
+        from events.jetstream import JetStreamLog
+        from events.log import LogError
+        from services import composition
 
         try:
             address = await asyncio.to_thread(ensure_server, self._home)
-        except ServerError:
+            log = await JetStreamLog.connect(address.url, token=address.token, name="pytoon-up")
+            await log.provision(composition.durables(config))
+        except (ServerError, LogError) as error:
+            _log.warning("no log yet: %s", error)
             await asyncio.sleep(_WATCH_S)
             return True
-        log = await JetStreamLog.connect(address.url, token=address.token, name="pytoon-up")
-        round_over = asyncio.Event()
+        round_over, self._moved = asyncio.Event(), False
         watch = asyncio.create_task(self._watch(address, round_over))
         try:
-            await log.provision(composition.durables(config))
             write_private(self._home.services_json, json.dumps({"pid": os.getpid()}) + "\n")
             await composition.run_services(
                 ACTORS,
@@ -223,7 +244,7 @@ class _Daemon:
             watch.cancel()
             await asyncio.gather(watch, return_exceptions=True)
             await log.close()
-        return round_over.is_set()
+        return self._moved
 
     async def _watch(self, served: ServerAddress, round_over: asyncio.Event) -> None:
         """End the round when we are stopped, or when the server came back elsewhere."""
@@ -231,8 +252,8 @@ class _Daemon:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), _WATCH_S)
                 round_over.set()
-            now = await asyncio.to_thread(server_address, self._home)
-            if now is not None and now.url != served.url:
+            if read_json(self._home.run_json).get("url", served.url) != served.url:
+                self._moved = True
                 round_over.set()
 
     async def _cut_noise(self) -> None:

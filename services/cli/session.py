@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from adapters.base import ArtifactStore
-    from events.log import EventLog
+    from events.jetstream import JetStreamLog
 
 PATIENCE_S = 30.0
 """How long a connection may be away before a command gives up."""
@@ -59,11 +59,11 @@ def arrive(nats_url: str, *, services: bool) -> Iterator[Arrival]:
         token = os.environ.get("NATS_TOKEN", "")
         yield Arrival(home, nats_url, token, embedded=False, services=False)
         return
-    from services.server import ensure_server, leave_server  # noqa: PLC0415 - not with --nats
+    from services.server import ensure_server, leave_server
 
     with contextlib.ExitStack() as stack:
         if services:
-            from services.cli.daemon import spawn_services  # noqa: PLC0415
+            from services.cli.daemon import spawn_services
 
             stack.enter_context(home.enter_as_client())
             used = home.use_server()
@@ -79,10 +79,16 @@ def arrive(nats_url: str, *, services: bool) -> Iterator[Arrival]:
 class Session:
     """An open connection to the log, and the artifact store beside it."""
 
-    def __init__(self, arrival: Arrival, log: EventLog, store: ArtifactStore) -> None:
+    def __init__(self, arrival: Arrival, log: JetStreamLog, store: ArtifactStore) -> None:
         self.arrival = arrival
         self.log = log
         self.store = store
+        self.keeper: asyncio.Task[None] | None = None
+
+    def check(self) -> None:
+        """Raise ``Unreachable`` if the services are beyond hope."""
+        if self.keeper is not None and self.keeper.done():
+            self.keeper.result()
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -92,20 +98,20 @@ class Session:
         Raises ``Unreachable``.
         """
         if arrival.services:
-            from services.cli.daemon import ensure_services, keep_services  # noqa: PLC0415
+            from services.cli.daemon import ensure_services, keep_services
 
             connecting = asyncio.create_task(_connect(arrival))
             await ensure_services(arrival.home)
             session = cls(arrival, await connecting, _open_store(arrival.home))
-            keeper = asyncio.create_task(keep_services(arrival.home))
+            session.keeper = asyncio.create_task(keep_services(arrival.home))
         else:
             session = cls(arrival, await _connect(arrival), _open_store(arrival.home))
-            keeper = asyncio.create_task(asyncio.sleep(0))
         try:
             yield session
         finally:
-            keeper.cancel()
-            await asyncio.gather(keeper, return_exceptions=True)
+            if session.keeper is not None:
+                session.keeper.cancel()
+                await asyncio.gather(session.keeper, return_exceptions=True)
             await session.log.close()
 
     async def follow_move(self) -> bool:
@@ -127,8 +133,8 @@ class Session:
         return True
 
     async def patiently(self, ask: Callable[[], Any], *, wait_s: float = PATIENCE_S) -> Any:
-        """Await what ``ask()`` returns, again while the server is away.  Raises ``Unreachable``."""
-        from events.log import LogUnavailable  # noqa: PLC0415
+        """Await ``ask()``, again while the server is away.  Raises ``Unreachable``."""
+        from events.log import LogUnavailable
 
         deadline = asyncio.get_running_loop().time() + wait_s
         while True:
@@ -150,9 +156,9 @@ def away(arrival: Arrival, wait_s: float) -> str:
     return f"The NATS server at {arrival.url} has not answered for {wait_s:g} s. {hint}"
 
 
-async def _connect(arrival: Arrival) -> EventLog:
-    from events.jetstream import JetStreamLog  # noqa: PLC0415 - start-up time
-    from events.log import LogError  # noqa: PLC0415
+async def _connect(arrival: Arrival) -> JetStreamLog:
+    from events.jetstream import JetStreamLog
+    from events.log import LogError
 
     try:
         return await JetStreamLog.connect(
@@ -165,6 +171,7 @@ async def _connect(arrival: Arrival) -> EventLog:
 
 
 def _open_store(home: Home) -> ArtifactStore:
-    from services.composition import open_store  # noqa: PLC0415 - start-up time
+    # Not by services.composition, which loads every engine: a client needs none of them.
+    from adapters.files import FileStore
 
-    return open_store(home)
+    return FileStore(home.artifacts)

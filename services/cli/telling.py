@@ -85,8 +85,8 @@ class Live:
     """A bar for the film and one for each segment in work, below the lines told so far."""
 
     def __init__(self) -> None:
-        from rich.console import Console  # noqa: PLC0415 - only on a terminal
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
         self._bars: Progress = Progress(
             TextColumn("{task.description}"),
@@ -109,7 +109,10 @@ class Live:
         done = sum(segment.rendered is not None for segment in job.segments)
         total = len(job.segments)
         self._bars.update(
-            self._film, description=job.status.value, total=total, completed=done,
+            self._film,
+            description=job.status.value,
+            total=total,
+            completed=done,
             count=f"{done}/{total} segments",
         )
         match recorded.event:
@@ -133,7 +136,8 @@ class Live:
         done, total = facts.get("frames_done"), facts.get("frames")
         if not isinstance(done, int) or not isinstance(total, int):
             return
-        bar = self._film if facts.get("assembling") else self._segments.get(facts.get("segment", -1))
+        segment = self._segments.get(facts.get("segment", -1))
+        bar = self._film if facts.get("assembling") else segment
         if bar is not None:
             self._bars.update(bar, completed=done, total=total, count=f"{done}/{total} frames")
 
@@ -147,7 +151,7 @@ class Live:
             self._bars.remove_task(bar)
 
 
-def describe(job: Job, recorded: Recorded) -> str | None:  # noqa: C901, PLR0911, PLR0912 - a table
+def describe(job: Job, recorded: Recorded) -> str | None:
     """A message of the log in a person's words; None where it is not worth a line."""
     event = recorded.event
     match event:

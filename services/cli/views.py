@@ -5,7 +5,7 @@ The shapes with ``_view`` are contracts: scripts rely on their keys.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +53,7 @@ def option_of(field: str) -> str:
 def event_view(recorded: Recorded) -> dict[str, Any]:
     """An event as one line of ``pytoon log --json``: seq, type, id, time, data."""
     event = recorded.event
-    time = datetime.datetime.fromtimestamp(recorded.time_s, datetime.UTC).isoformat(
-        timespec="milliseconds"
-    )
+    time = dt.datetime.fromtimestamp(recorded.time_s, dt.UTC).isoformat(timespec="milliseconds")
     data = msgspec.to_builtins(event)
     if isinstance(event, Foreign):
         kind, told_id = "foreign", ""
@@ -87,7 +85,7 @@ def status_view(job: Job, output: Path | None = None) -> dict[str, Any]:
     }
 
 
-def verdict_view(job: Job, output: Path) -> dict[str, Any]:
+def verdict_view(job: Job, output: Path | None) -> dict[str, Any]:
     """The line that ends ``pytoon render --json``; ``output`` is where the film was put."""
     end = job.end
     assert isinstance(end, RenderCompleted)
@@ -96,7 +94,7 @@ def verdict_view(job: Job, output: Path) -> dict[str, Any]:
         **verdict,
         "job_id": job.job_id,
         "status": job.status.value,
-        "output": str(output),
+        "output": str(output) if output else None,
         "sha256": end.output.sha256,
         "downgrades": [msgspec.to_builtins(downgrade) for downgrade in end.downgrades],
         "warnings": [msgspec.to_builtins(warned) for warned in job.warnings],
@@ -158,7 +156,8 @@ def status_lines(job: Job, output: Path | None = None) -> list[str]:
         view = _segment_view(job, segment)
         tries = f", attempt {segment.attempt}" if segment.attempt > 1 else ""
         why = f": {view['failure']}" if view["failure"] else ""
-        lines.append(f"  segment {segment.index + 1}: {view['status']} {view['engine']}{tries}{why}")
+        name = f"segment {segment.index + 1}"
+        lines.append(f"  {name}: {view['status']} {view['engine']}{tries}{why}")
     if job.soundtrack:
         lines.append("  soundtrack: mixed")
     if output:

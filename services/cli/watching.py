@@ -17,7 +17,7 @@ from services.cli.exits import Refused, Unreachable
 from services.cli.session import PATIENCE_S, away
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 
     from events.log import EventLog, Recorded
     from services.cli.session import Session
@@ -27,7 +27,9 @@ _TICK_S = 0.5
 _QUEUED_MAX = 1000
 
 
-async def follow(session: Session, job_id: str, *, after: int = 0) -> AsyncIterator[Recorded]:
+async def follow(
+    session: Session, job_id: str, *, after: int = 0
+) -> AsyncGenerator[Recorded, None]:
     """The job's messages, without end, from whichever server has the home's log.
 
     Raises ``Unreachable`` when the server stays away.
@@ -41,7 +43,8 @@ async def follow(session: Session, job_id: str, *, after: int = 0) -> AsyncItera
                 try:
                     recorded = await asyncio.wait_for(queue.get(), _TICK_S)
                 except TimeoutError:
-                    if await _moved(session):
+                    session.check()
+                    if pump.done() or await _moved(session):
                         break
                     continue
                 if recorded is None:
@@ -65,14 +68,16 @@ async def watch(session: Session, job_id: str, teller: Teller) -> tuple[Job, tup
     """Follow a job to its end, telling of it; returns it with its history."""
     job = initial_state(job_id)
     history: list[Recorded] = []
-    async with _progress(session.log, job_id, teller):
-        async with contextlib.aclosing(follow(session, job_id)) as messages:
-            async for recorded in messages:
-                job = evolve(job, recorded)
-                history.append(recorded)
-                teller.event(job, recorded)
-                if job.end is not None:
-                    break
+    async with (
+        _progress(session.log, job_id, teller),
+        contextlib.aclosing(follow(session, job_id)) as messages,
+    ):
+        async for recorded in messages:
+            job = evolve(job, recorded)
+            history.append(recorded)
+            teller.event(job, recorded)
+            if job.end is not None:
+                break
     return job, tuple(history)
 
 
@@ -93,7 +98,7 @@ async def load(session: Session, job_id: str, *, until: int | None = None) -> Jo
 
 async def film_path(session: Session, job: Job) -> Path | None:
     """Where the film lies in the artifact store; None when there is none here."""
-    from adapters.base import StoreError  # noqa: PLC0415 - start-up time
+    from adapters.base import StoreError
 
     if not isinstance(job.end, RenderCompleted):
         return None
@@ -107,18 +112,17 @@ async def save_film(session: Session, job: Job, out: Path) -> Path:
     """Copy the film to ``out``, whole or not at all; a folder gets ``<job_id>.mp4``."""
     assert isinstance(job.end, RenderCompleted)
     film = await session.store.fetch(job.end.output)
-    target = out / f"{job.job_id}.mp4" if out.is_dir() else out
     try:
-        await asyncio.to_thread(_copy, film, target)
+        return await asyncio.to_thread(_copy, film, out, f"{job.job_id}.mp4")
     except OSError as error:
         raise Refused(
-            f"-o {target}: the film cannot be written there ({error.strerror}). It is kept as "
+            f"-o {out}: the film cannot be written there ({error.strerror}). It is kept as "
             f"{film}; `pytoon resume {job.job_id} -o PATH` puts it elsewhere."
         ) from error
-    return target
 
 
-def _copy(film: Path, target: Path) -> None:
+def _copy(film: Path, out: Path, name_in_folder: str) -> Path:
+    target = out / name_in_folder if out.is_dir() else out
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(handle, "wb") as file, film.open("rb") as source:
@@ -128,7 +132,7 @@ def _copy(film: Path, target: Path) -> None:
         mask = os.umask(0)
         os.umask(mask)
         Path(name).chmod(0o666 & ~mask)
-        Path(name).replace(target)
+        return Path(name).replace(target)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise

@@ -78,9 +78,7 @@ def _on_deadline(job: Job, context: Context) -> tuple[Decision, ...]:
     return (_failed(job, Reason.TIMEOUT, detail),)
 
 
-def _on_segment_timer(
-    job: Job, ask: SegmentRequested, context: Context
-) -> tuple[Decision, ...]:
+def _on_segment_timer(job: Job, ask: SegmentRequested, context: Context) -> tuple[Decision, ...]:
     limit_s = context.limits.not_taken_s.get(ask.rung.engine, 0.0)
     segment = _segment(job, ask.segment)
     if (
@@ -106,11 +104,7 @@ def _on_segment_failed(
     job: Job, index: int, attempt: int, context: Context
 ) -> tuple[Decision, ...]:
     segment = _segment(job, index)
-    if (
-        segment is None
-        or segment.status is not SegmentStatus.FAILED
-        or segment.attempt != attempt
-    ):
+    if segment is None or segment.status is not SegmentStatus.FAILED or segment.attempt != attempt:
         return ()
     reason, detail, retryable = _why(segment)
     if reason is Reason.CRASHED:
@@ -149,9 +143,7 @@ def _ask_again(job: Job, segment: SegmentState, *, better: int = 0) -> SegmentRe
     )
 
 
-def _descend(
-    job: Job, segment: SegmentState, reason: Reason, detail: str
-) -> tuple[Event, ...]:
+def _descend(job: Job, segment: SegmentState, reason: Reason, detail: str) -> tuple[Event, ...]:
     assert job.spec is not None
     ladder = job.spec.ladder
     index = segment.rung_index + 1
@@ -185,9 +177,7 @@ def _is_film_rung(here: Rung, below: Rung) -> bool:
     return below.archetype != here.archetype or below.engine == TEMPLATE
 
 
-def _on_assembly_failed(
-    job: Job, event: AssemblyFailed, context: Context
-) -> tuple[Decision, ...]:
+def _on_assembly_failed(job: Job, event: AssemblyFailed, context: Context) -> tuple[Decision, ...]:
     if job.assembly is not AssemblyStatus.FAILED or event.attempt != job.assembly_attempt:
         return ()
     if event.attempt == 0 or event.attempt >= context.limits.assembly_attempts_max:

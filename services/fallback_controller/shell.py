@@ -32,12 +32,17 @@ def actor(*, slots: int, ack_wait_s: float) -> Actor:
 
 def durables(*, ack_wait_s: float) -> tuple[DurableSpec, ...]:
     """What happened, and what is waited for."""
-    happened = ("segment_failed", "segment_timed_out", "assembly_failed", "render_cancel_requested")
+    happened = (
+        "segment_failed",
+        "segment_timed_out",
+        "assembly_failed",
+        "render_cancel_requested",
+    )
     return (
         DurableSpec(name=NAME, types=happened, ack_wait_s=ack_wait_s, max_ack_pending=-1),
         DurableSpec(
             name=TIMERS,
-            types=("render_planned", "segment_requested.*"),
+            types=("render_planned", "segment_requested"),
             ack_wait_s=ack_wait_s,
             max_ack_pending=-1,
         ),

@@ -154,7 +154,13 @@ def test_oddities_are_bounded() -> None:
 
 def test_a_film_rung_makes_every_segment_pending() -> None:
     """After a downgrade of the film no body of the old look counts."""
-    past = (requested(), planned(), segment_requested(0), segment_requested(1), segment_rendered(0))
+    past = (
+        requested(),
+        planned(),
+        segment_requested(0),
+        segment_requested(1),
+        segment_rendered(0),
+    )
     fell = NOISE[-1]
     job = job_after(*past, fell)
     assert {s.status for s in job.segments} == {SegmentStatus.PENDING}

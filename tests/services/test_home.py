@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,7 @@ def test_a_child_keeps_the_lock_that_it_was_passed(home: Home) -> None:
     """A lock outlives the process that took it, as long as its child lives."""
     lock = acquire(home.server_lock)
     assert lock is not None
-    child = subprocess.Popen(["sleep", "60"], pass_fds=(lock.fileno(),))  # noqa: S607
+    child = subprocess.Popen(["sleep", "60"], pass_fds=(lock.fileno(),))
     lock.release()
     assert is_held(home.server_lock)
     child.kill()
@@ -97,6 +98,14 @@ def test_private_files_are_read_by_their_owner_only(home: Home) -> None:
     write_private(home.run_json, '{"token": "t"}')
     assert 0o600 == home.run_json.stat().st_mode & 0o777
     assert {"token": "t"} == read_json(home.run_json)
+
+
+def test_many_may_write_at_once(home: Home) -> None:
+    """Whoever comes last wins, whole."""
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: write_private(home.run_json, f'{{"n": {n}}}'), range(64)))
+    assert read_json(home.run_json)["n"] in range(64)
+    assert [home.run_json] == [path for path in home.path.iterdir() if "run.json" in path.name]
 
 
 @pytest.mark.parametrize("content", ["", "{", "[1]", "\0"])

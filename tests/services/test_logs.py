@@ -23,6 +23,8 @@ def file(tmp_path: Path) -> Iterator[Path]:
     path = tmp_path / "services.log"
     set_up(file=path)
     yield path
+    for handler in root.handlers:
+        handler.close()
     root.handlers[:] = handlers
     root.setLevel(level)
     structlog.reset_defaults()

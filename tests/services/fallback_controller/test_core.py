@@ -239,9 +239,7 @@ def test_a_segment_that_nobody_takes_times_out() -> None:
     (wait,) = given(decide, *past).when(now_s=START_S + 3, limits=limits)
     assert wait == Wait(until_s=START_S + 7)
     (timed_out,) = given(decide, *past).when(now_s=START_S + 7, limits=limits)
-    expected = SegmentTimedOut(
-        job_id=JOB, segment=0, attempt=1, deadline=Deadline.NOT_TAKEN
-    )
+    expected = SegmentTimedOut(job_id=JOB, segment=0, attempt=1, deadline=Deadline.NOT_TAKEN)
     assert timed_out == expected
     descended, _ = given(decide, *past, expected).when(now_s=START_S + 8)
     assert isinstance(descended, RungDescended)

@@ -41,8 +41,12 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the command."""
-        del ctx
         if cmd_name not in self.places:
+            import difflib
+
+            near = difflib.get_close_matches(cmd_name, self.places, 1)
+            if near:
+                ctx.fail(f"No such command {cmd_name!r}. Did you mean {near[0]!r}?")
             return None
         module, _, name = self.places[cmd_name].partition(":")
         command = getattr(importlib.import_module(f"services.cli.{module}"), name)

@@ -1,0 +1,93 @@
+"""What worker processes do for the studio.
+
+The media toolkit is imported only there, and its refusals come back as values: an exception with
+facts of its own does not survive the way between processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from adapters.preparation import PreparationAnswer, PreparationFiles
+from adapters.workers import Report
+from events.spec import RenderSpec, Rung, Struct, Warned
+from events.types import Reason, Verdict
+
+
+class Refusal(Struct, frozen=True, kw_only=True):
+    """Why there is no result."""
+
+    reason: Reason
+    detail: str
+    segment: int | None = None
+
+
+class MixedFacts(Struct, frozen=True, kw_only=True):
+    """What was measured of a soundtrack."""
+
+    lufs: float | None
+    true_peak_db: float | None
+    warnings: tuple[Warned, ...] = ()
+
+
+class AssembledFiles(Struct, frozen=True, kw_only=True):
+    """A film's files, and what a probe found in it."""
+
+    output: Path
+    thumbnail: Path
+    metadata: Path
+    verdict: Verdict
+    warnings: tuple[Warned, ...] = ()
+
+
+def prepare(files: PreparationFiles, report: Report) -> PreparationAnswer:
+    """Decode every picture and sound, find every glyph, set every caption."""
+    from adapters import preparing  # noqa: PLC0415 - only workers load the media libraries
+
+    return preparing.prepare(files, report)
+
+
+def mix(
+    spec: RenderSpec, sources: Mapping[str, Path], out: Path, report: Report
+) -> MixedFacts | Refusal:
+    """Mix the film's sound into ``out``."""
+    from assembler import produce  # noqa: PLC0415 - only workers load the media libraries
+    from assembler.sound import SoundError  # noqa: PLC0415
+
+    try:
+        mixed = produce.mix_soundtrack(spec, sources, out)
+    except (SoundError, ValueError, RuntimeError, ArithmeticError, LookupError) as error:
+        return Refusal(reason=Reason.INTERNAL, detail=f"{type(error).__name__}: {error}")
+    report(spec.frames, spec.frames)
+    return MixedFacts(lufs=mixed.lufs, true_peak_db=mixed.true_peak_db, warnings=mixed.warnings)
+
+
+def assemble(  # noqa: PLR0917 - all that a film depends on, across the process boundary
+    spec: RenderSpec,
+    rungs: Sequence[Rung],
+    bodies: Mapping[int, Path],
+    soundtrack: Path,
+    sources: Mapping[str, Path],
+    folder: Path,
+    facts: Mapping[str, Any],
+    report: Report,
+) -> AssembledFiles | Refusal:
+    """Draw the transitions, join and judge; the files are written to ``folder``."""
+    from assembler import produce  # noqa: PLC0415 - only workers load the media libraries
+    from assembler.verdict import Refused  # noqa: PLC0415
+
+    try:
+        done = produce.assemble(spec, rungs, bodies, soundtrack, sources, folder, facts, report)
+    except Refused as refused:
+        return Refusal(reason=refused.reason, detail=refused.detail, segment=refused.segment)
+    except (ValueError, RuntimeError, ArithmeticError, LookupError) as error:
+        return Refusal(reason=Reason.INTERNAL, detail=f"{type(error).__name__}: {error}")
+    return AssembledFiles(
+        output=done.output,
+        thumbnail=done.thumbnail,
+        metadata=done.metadata,
+        verdict=done.verdict,
+        warnings=done.warnings,
+    )

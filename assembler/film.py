@@ -1,0 +1,157 @@
+"""The film: any of its frames, drawn from the plan.
+
+A frame is a function of the plan, the rungs and its number alone: the same in every process.
+Picture layers are drawn first (in a transition both, blended), then the product if both sides
+share it, then the watermark and the words, which no transition touches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from assembler.layout import GAP_PX
+from assembler.lettering import Captions
+from assembler.planes import Frame, Patch, Plane, blend_patch
+from assembler.product import Product
+from assembler.scenes import Kept, Scenes, View
+from assembler.transitions import blend
+from assembler.watermark import watermark
+from events.spec import Box, RenderSpec, Rung
+
+VIEWS_KEPT = 3
+PROOF_EDGE_PX = 8
+
+
+class Film:
+    """A film that is drawn frame by frame, in any order."""
+
+    def __init__(
+        self, spec: RenderSpec, rungs: Sequence[Rung], sources: Mapping[str, Path]
+    ) -> None:
+        """Take a plan, the rung of each segment, and where the plan's artifacts lie.
+
+        ``sources`` maps sha256 to a local file.  Nothing is decoded before the first frame.
+        """
+        assert len(rungs) == len(spec.segments)
+        cv2.setNumThreads(1)
+        self._spec, self._rungs = spec, tuple(rungs)
+        self._scenes = Scenes(spec, sources)
+        self._views = Kept(VIEWS_KEPT)
+        self._sources = sources
+        self._captions = Captions(spec, sources, self._sample)
+        self._mark: Patch | None = None
+        self._sides = [Frame.empty(spec.width, spec.height) for _ in range(2)]
+
+    def frame(self, n: int) -> Frame:
+        """Return frame ``n`` of the film; raises OSError or StillError where a source is gone."""
+        frame = self._picture(n)
+        if (mark := self._watermark()) is not None:
+            blend_patch(frame, mark)
+        for patch, opacity in self._captions.overlay(n):
+            blend_patch(frame, patch, opacity)
+        return frame
+
+    def lossless_product(self, n: int) -> Plane:
+        """Return the luma of frame ``n`` without words and watermark (H×W, limited range)."""
+        return self._picture(n).y
+
+    def product_mask(self, n: int) -> Plane:
+        """Return 255 where frame ``n`` must show the product exactly (H×W), else 0.
+
+        That is where it is opaque, 8 px inside its edge, under no word and no watermark; where no
+        product stands before the picture, the picture is the product.
+        """
+        spec = self._spec
+        product = self._shared(n)
+        mask = np.zeros((spec.height, spec.width), np.uint8)
+        if product is None:
+            mask[:] = 255
+        else:
+            patch = product.patch(n)
+            opaque = (patch.alpha == 255).astype(np.uint8) * 255  # noqa: PLR2004
+            _paste(mask, opaque, patch.x, patch.y)
+        covers = [patch for patch, _ in self._captions.overlay(n)]
+        if (mark := self._watermark()) is not None:
+            covers.append(mark)
+        for patch in covers:
+            _paste(mask, np.where(patch.alpha > 0, 0, 255).astype(np.uint8), patch.x, patch.y)
+        kernel = np.ones((2 * PROOF_EDGE_PX + 1,) * 2, np.uint8)
+        eroded: Plane = cv2.erode(mask, kernel, borderValue=0).astype(np.uint8, copy=False)
+        return eroded
+
+    def _watermark(self) -> Patch | None:
+        logo = self._spec.logo
+        if logo is None:
+            return None
+        if self._mark is None:
+            still = self._sources[logo.still.sha256]
+            self._mark = watermark(still, self._spec.style.caption_position)
+        return self._mark
+
+    def _sample(self, n: int, box: Box) -> Plane:
+        """Return the luma under a box at frame ``n``: what words there have to be read on."""
+        luma = self._picture(n).y
+        top, left = max(0, int(box.y)), max(0, int(box.x))
+        return luma[top : int(box.y + box.height), left : int(box.x + box.width)]
+
+    def _view(self, index: int) -> View:
+        plan = self._spec.segments[index]
+        return self._views.get(index, lambda: self._scenes.view(plan, self._rungs[index]))
+
+    def _around(self, n: int) -> tuple[int, int | None, float]:
+        """Return the segment of frame ``n``, the one it gives way to, and that one's share."""
+        assert 0 <= n < self._spec.frames, "the frame lies in the film"
+        row = self._spec.segments
+        for at, plan in enumerate(row):
+            end = plan.body_start + plan.body_frames
+            if n < end:
+                return at, None, 0.0
+            if at + 1 < len(row) and n < row[at + 1].body_start:
+                frames = row[at + 1].body_start - end
+                return at, at + 1, (n - end + 1) / (frames + 1)
+        return len(row) - 1, None, 0.0
+
+    def _shared(self, n: int) -> Product | None:
+        """Return the product that stands still through frame ``n``, if there is one."""
+        at, then, _ = self._around(n)
+        product = self._view(at).product
+        if then is not None and self._view(then).product is not product:
+            return None
+        return product
+
+    def _picture(self, n: int) -> Frame:
+        """Return a new frame with everything but words and watermark."""
+        frame = Frame.empty(self._spec.width, self._spec.height)
+        at, then, share = self._around(n)
+        view = self._view(at)
+        if then is None:
+            view.picture.draw(n, frame)
+            if view.product is not None:
+                view.product.draw(n, frame)
+            return frame
+        later = self._view(then)
+        shared = view.product is later.product
+        for side, into in zip((view, later), self._sides, strict=True):
+            side.picture.draw(n, into)
+            if side.product is not None and not shared:
+                side.product.draw(n, into)
+        blend(self._spec.transition.kind, *self._sides, share, frame)
+        if shared and view.product is not None:
+            view.product.draw(n, frame)
+        return frame
+
+
+def _paste(mask: Plane, part: Plane, x: int, y: int) -> None:
+    """Put a part into a mask; what lies outside is cut."""
+    height, width = mask.shape
+    left, top = max(x, 0), max(y, 0)
+    right, bottom = min(x + part.shape[1], width), min(y + part.shape[0], height)
+    if left < right and top < bottom:
+        mask[top:bottom, left:right] = part[top - y : bottom - y, left - x : right - x]
+
+
+__all__ = ["GAP_PX", "Film"]

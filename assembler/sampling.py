@@ -1,0 +1,278 @@
+"""Pictures prepared for motion: a window of them is drawn at any sub-pixel place and size.
+
+A *level* is a crisp picture, stored about twice as dense as it is shown: sampling it linearly
+keeps its sharpness even while it moves, and an axis-parallel window is cut out by a resize, which
+costs a third of a warp.  The place of the window is met within a fraction of a level pixel by
+choosing how many columns and rows to draw before it and throw away.
+A *wash* is a soft picture, stored small with 16 bits and dithered as it is drawn: no banding.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from assembler.planes import (
+    RGBA_TO_YUV,
+    Floats,
+    Frame,
+    Patch,
+    Plane,
+    yuv_floats,
+)
+
+Plane16 = NDArray[np.uint16]
+
+DENSITY = 2.0
+"""Level pixels per shown pixel at the closest window."""
+BASE = 0.6
+"""Density of the picture that a level is grown from, in shares of the level's: detail that the
+screen cannot show is averaged away in it, and growing it is what makes sampling smooth."""
+LEAD_PX_MAX = 8
+"""Most columns (rows) that are drawn before the window and thrown away."""
+WASH_STEP = 4
+DITHER_SEED = 20_03
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What of a picture is shown: its corner and width in that picture's pixels.
+
+    The height follows from the shape of what it is drawn into.
+    """
+
+    x: float
+    y: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A picture or a part of it: planes at ``scale`` times its pixels, from ``x, y`` on.
+
+    Chroma and its alpha are half as dense, sited in the centre.  ``alpha`` and ``alpha_uv`` are
+    None for a picture without; with it, colours are premultiplied.  All planes are padded to the
+    left and the top by ``pad`` (chroma by half of it), which ``x, y`` do not count.
+    """
+
+    x: float
+    y: float
+    scale: float
+    pad: int
+    luma: Plane
+    u: Plane
+    v: Plane
+    alpha: Plane | None = None
+    alpha_uv: Plane | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of all planes in bytes."""
+        planes = (self.luma, self.u, self.v, self.alpha, self.alpha_uv)
+        return sum(plane.nbytes for plane in planes if plane is not None)
+
+
+def make_level(
+    rgba: Plane, x: float, y: float, scale: float, *, alpha: bool, base: float = BASE
+) -> Level:
+    """Make a level from an h×w×4 (premultiplied if ``alpha``) part of a picture at ``x, y``.
+
+    ``scale`` is the wanted density in level pixels per pixel of the part.  Detail finer than
+    half the density is averaged away first, so that sampling at the window's size is clean.
+    """
+    height, width = rgba.shape[:2]
+    half = (max(1, round(width * scale / 2)), max(1, round(height * scale / 2)))
+    full = (half[0] * 2, half[1] * 2)
+    size = (max(1, round(full[0] * base)), max(1, round(full[1] * base)))
+    small = _resized(rgba, size)
+    pad = 2 * math.ceil(LEAD_PX_MAX * DENSITY * 0.75)
+    luma = _padded(_resized(_plane(small, 0), full), pad, alpha=alpha)
+    coarse = _resized(small, half) if base == 1.0 else _calmed(_resized(small, half))
+    chroma = [_padded(_plane(coarse, index), pad // 2, alpha=alpha) for index in (1, 2)]
+    exact = full[0] / width
+    if not alpha:
+        return Level(x, y, exact, pad, luma, *chroma)
+    cut = _padded(_resized(np.ascontiguousarray(small[..., 3]), full), pad, alpha=True)
+    cut_uv = _padded(np.ascontiguousarray(coarse[..., 3]), pad // 2, alpha=True)
+    # Interpolation overshoots: a colour may not exceed what its alpha allows.
+    return Level(x, y, exact, pad, np.minimum(luma, cut), *chroma, cut, cut_uv)
+
+
+def _plane(rgba: Plane, index: int) -> Plane:
+    """Return Y, U or V of a (premultiplied) RGBA picture, rounded once."""
+    plane: Plane = cv2.transform(rgba, RGBA_TO_YUV[index : index + 1]).astype(np.uint8, copy=False)
+    return plane
+
+
+def _calmed(rgba: Plane) -> Plane:
+    """Return a picture without the detail that chroma, at half the size, would show as steps."""
+    calmed: Plane = cv2.GaussianBlur(rgba, (3, 3), 0, borderType=cv2.BORDER_REPLICATE).astype(
+        np.uint8, copy=False
+    )
+    return calmed
+
+
+def _resized(picture: Plane, size: tuple[int, int]) -> Plane:
+    if (picture.shape[1], picture.shape[0]) == size:
+        return picture
+    way = cv2.INTER_CUBIC if picture.shape[1] < size[0] else cv2.INTER_AREA
+    resized: Plane = cv2.resize(picture, size, interpolation=way).astype(np.uint8, copy=False)
+    return resized
+
+
+def _padded(plane: Plane, pad: int, *, alpha: bool) -> Plane:
+    way = cv2.BORDER_CONSTANT if alpha else cv2.BORDER_REPLICATE
+    padded: Plane = cv2.copyMakeBorder(plane, pad, pad, pad, pad, way, value=0).astype(np.uint8)
+    return padded
+
+
+def draw_level(level: Level, window: Window, frame: Frame) -> None:
+    """Fill a frame with a window of an opaque level."""
+    planes = (level.luma, level.u, level.v)
+    for index, (plane, out) in enumerate(zip(planes, (frame.y, frame.u, frame.v), strict=True)):
+        _cut(level, plane, window, frame.y.shape[1], out, halved=index > 0)
+
+
+def level_patch(level: Level, window: Window, area: tuple[int, int, int, int]) -> Patch:
+    """Return a window of a level with alpha as a patch over ``area`` (x, y, width, height; even).
+
+    The window may reach over the level's padding by less than it: there it is transparent.
+    """
+    x, y, width, height = area
+    assert level.alpha is not None
+    assert level.alpha_uv is not None
+    planes = (level.luma, level.alpha, level.u, level.v, level.alpha_uv)
+    outs = []
+    for index, plane in enumerate(planes):
+        halved = index > 1
+        shape = (height // 2, width // 2) if halved else (height, width)
+        out = np.empty(shape, np.uint8)
+        _cut(level, plane, window, width, out, halved=halved)
+        outs.append(out)
+    return Patch(x, y, *outs)
+
+
+def _cut(
+    level: Level, plane: Plane, window: Window, width: int, out: Plane, *, halved: bool
+) -> None:
+    """Sample one plane; ``width`` is the window's in luma pixels of what is drawn."""
+    step = window.width * level.scale / width
+    at_x, at_y = (window.x - level.x) * level.scale, (window.y - level.y) * level.scale
+    pad = level.pad
+    assert at_x + pad >= 0, "the window reaches too far out of the picture"
+    assert at_y + pad >= 0, "the window reaches too far out of the picture"
+    if halved:
+        # A chroma sample is sited on its even luma column: a quarter of a sample to the left.
+        at_x, at_y, pad = at_x / 2 - 0.25 * step, at_y / 2, pad // 2
+    lead_x, from_x = _lead(at_x + pad, step)
+    lead_y, from_y = _lead(at_y + pad, step)
+    rows, columns = out.shape[0] + lead_y, out.shape[1] + lead_x
+    from_width = min(round(columns * step), plane.shape[1] - from_x)
+    from_height = min(round(rows * step), plane.shape[0] - from_y)
+    part = plane[from_y : from_y + from_height, from_x : from_x + from_width]
+    drawn = cv2.resize(part, None, fx=1 / step, fy=1 / step, interpolation=cv2.INTER_LINEAR)
+    if drawn.shape[0] < rows or drawn.shape[1] < columns:
+        drawn = cv2.copyMakeBorder(
+            drawn,
+            0,
+            max(0, rows - drawn.shape[0]),
+            0,
+            max(0, columns - drawn.shape[1]),
+            cv2.BORDER_REPLICATE,
+        )
+    np.copyto(out, drawn[lead_y:rows, lead_x:columns])
+
+
+def _lead(at: float, step: float) -> tuple[int, int]:
+    """Return how many pixels to draw first, and from which whole one, to begin nearest ``at``."""
+    best = (1.0, 0, max(0, round(at)))
+    for lead in range(LEAD_PX_MAX + 1):
+        begin = at - lead * step
+        whole = round(begin)
+        if whole < 0:
+            break
+        best = min(best, (abs(begin - whole), lead, whole))
+    return best[1], best[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Wash:
+    """A soft opaque picture: 16-bit planes of one size (code value × 256), chroma included."""
+
+    luma: Plane16
+    u: Plane16
+    v: Plane16
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of all planes in bytes."""
+        return self.luma.nbytes + self.u.nbytes + self.v.nbytes
+
+
+def make_wash(rgb: Floats) -> Wash:
+    """Make a wash from an h×w×3 float RGB picture (0..255, not rounded)."""
+    luma, u, v = (
+        np.clip(np.rint(plane * 256), 0, 65279).astype(np.uint16) for plane in yuv_floats(rgb)
+    )
+    return Wash(luma, u, v)
+
+
+class Dither:
+    """Noise below one code value, the same in every frame, and the room to add it in."""
+
+    def __init__(self, width: int, height: int) -> None:
+        """Make noise for frames of ``width``×``height`` px."""
+        random = np.random.Generator(np.random.PCG64(DITHER_SEED))
+        self._noise = random.integers(0, 256, (height, width), np.uint16)
+        self._room = np.empty((height, width), np.uint16)
+        self._room_uv = np.empty((height // 2, width // 2), np.uint16)
+
+    def draw(self, wash: Wash, window: Window, frame: Frame) -> None:
+        """Fill a frame with a window of a wash."""
+        height, width = frame.y.shape
+        deep = window.width * height / width
+        self._plane(wash.luma, window, deep, self._room, frame.y)
+        self._plane(wash.u, window, deep, self._room_uv, frame.u)
+        self._plane(wash.v, window, deep, self._room_uv, frame.v)
+
+    def _plane(
+        self, plane: Plane16, window: Window, deep: float, room: Plane16, out: Plane
+    ) -> None:
+        rows, columns = out.shape
+        step_x, step_y = window.width / columns, deep / rows
+        matrix = np.array(
+            [
+                [step_x, 0, window.x + step_x / 2 - 0.5],
+                [0, step_y, window.y + step_y / 2 - 0.5],
+            ]
+        )
+        # Warped at a quarter of the size, which a soft picture does not show, then grown.
+        matrix[:, 2] += (WASH_STEP - 1) / 2 * np.array([step_x, step_y])
+        matrix[:, :2] *= WASH_STEP
+        small = cv2.warpAffine(
+            plane,
+            matrix,
+            (columns // WASH_STEP, rows // WASH_STEP),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        cv2.resize(small, (columns, rows), dst=room, interpolation=cv2.INTER_LINEAR)
+        cv2.add(room, self._noise[:rows, :columns], dst=room)
+        cv2.extractChannel(room.view(np.uint8).reshape(rows, columns, 2), 1, dst=out)
+
+
+__all__ = [
+    "DENSITY",
+    "Dither",
+    "Level",
+    "Wash",
+    "Window",
+    "draw_level",
+    "level_patch",
+    "make_level",
+    "make_wash",
+]

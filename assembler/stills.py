@@ -1,0 +1,324 @@
+"""Uploads become stills: upright 8-bit sRGB PNGs with straight alpha, at most 4096 px long.
+
+Whatever a client sends is read here once, within stated limits, and what it is is told by
+decoding it.  What a picture looks like on the screen is not decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import skia
+from numpy.typing import NDArray
+
+from events.spec import Box
+
+Pixels = NDArray[np.uint8]
+"""h×w×4 RGBA, 8 bits, straight alpha."""
+
+PALETTE_COLOURS = 5
+PALETTE_EDGE_PX = 72
+PALETTE_ROUNDS = 12
+STRIP_ROWS = 256
+OPAQUE_FROM = 128
+SUBJECT_ALPHA_MIN = 24
+
+FORMATS = "PNG, JPEG, WebP, GIF or BMP"
+
+
+class StillError(Exception):
+    """The picture cannot be used: tell the client ``problem``, ``limit`` and ``hint``.
+
+    ``of_mask`` is true where the mask is at fault and not the picture.
+    """
+
+    def __init__(self, problem: str, *, limit: str = "", hint: str = "") -> None:
+        """Keep what is wrong, the limit that it breaks (or "") and what would help."""
+        super().__init__(problem)
+        self.problem = problem
+        self.limit = limit
+        self.hint = hint
+        self.of_mask = False
+
+
+@dataclass(frozen=True, slots=True)
+class StillLimits:
+    """What is accepted; ``still_edge_px_max`` is what larger pictures are scaled down to."""
+
+    bytes_max: int = 20_000_000
+    edge_px_max: int = 12_000
+    pixels_max: int = 64_000_000
+    still_edge_px_max: int = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Still:
+    """What was ingested: size in px, whether any pixel is not opaque, where the subject is.
+
+    ``subject`` is in fractions of the still, None where nothing tells; ``palette`` holds up to
+    five ``#rrggbb`` colours of the visible pixels, the most frequent first.
+    """
+
+    width: int
+    height: int
+    has_alpha: bool
+    subject: Box | None
+    palette: tuple[str, ...]
+
+
+def ingest_still(
+    path: Path, out: Path, *, mask: Path | None = None, limits: StillLimits | None = None
+) -> Still:
+    """Read an upload (and its mask, which becomes its alpha) and write the still to ``out``.
+
+    Raises StillError where the picture or the mask cannot be used; OSError where a file cannot
+    be read or written.
+    """
+    limits = limits or StillLimits()
+    pixels = decode(path, limits)
+    if mask is not None:
+        try:
+            _apply_mask(pixels, decode(mask, limits))
+        except StillError as error:
+            error.of_mask = True
+            raise
+    has_alpha = bool((pixels[..., 3] < 255).any())  # noqa: PLR2004
+    subject = _subject(pixels[..., 3]) if has_alpha else None
+    if has_alpha and subject is None:
+        raise StillError(
+            "no pixel of the picture is visible" if mask is None else "the mask hides everything",
+            hint="white parts of a mask are kept, black parts are cut away",
+        )
+    write_still(pixels, out, has_alpha=has_alpha)
+    height, width = pixels.shape[:2]
+    return Still(width, height, has_alpha, subject, _palette(pixels))
+
+
+def read_still(path: Path) -> Pixels:
+    """Return the pixels of a still that ``ingest_still`` wrote.
+
+    Raises StillError where the file is not one.
+    """
+    found = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    if found is None or found.ndim != 3:  # noqa: PLR2004
+        raise StillError("a stored still cannot be decoded")
+    code = cv2.COLOR_BGRA2RGBA if found.shape[2] == 4 else cv2.COLOR_BGR2RGBA  # noqa: PLR2004
+    pixels: Pixels = cv2.cvtColor(found, code).astype(np.uint8, copy=False)
+    return pixels
+
+
+def write_still(pixels: Pixels, out: Path, *, has_alpha: bool) -> None:
+    """Write a PNG, quickly compressed; raises OSError where it cannot be written."""
+    code = cv2.COLOR_RGBA2BGRA if has_alpha else cv2.COLOR_RGBA2BGR
+    options = [cv2.IMWRITE_PNG_COMPRESSION, 1]
+    done, encoded = cv2.imencode(".png", cv2.cvtColor(pixels, code), options)
+    assert done, "a picture in memory can be encoded"
+    out.write_bytes(encoded.tobytes())
+
+
+def decode(path: Path, limits: StillLimits) -> Pixels:
+    """Decode any picture that is within the limits; upright, sRGB, scaled down if it is large.
+
+    Its size is read from its header before anything is decoded.  Raises StillError.
+    """
+    # The codec reads from the bytes where they lie: they must outlive it.
+    content = _content(path, limits)
+    codec = _opened(content)
+    width, height = codec.dimensions().width(), codec.dimensions().height()
+    longest = max(width, height)
+    if longest > limits.edge_px_max or width * height > limits.pixels_max:
+        raise StillError(
+            f"the picture is {width}×{height} px",
+            limit=f"{limits.edge_px_max} px an edge and {limits.pixels_max // 1_000_000} "
+            "megapixels",
+            hint="scale it down before sending it",
+        )
+    size = codec.dimensions()
+    if longest >= 2 * limits.still_edge_px_max:
+        # JPEG can be decoded at a half for a fraction of the memory; others keep their size.
+        size = codec.getScaledDimensions(limits.still_edge_px_max / longest)
+        if max(size.width(), size.height()) < limits.still_edge_px_max:
+            size = codec.getScaledDimensions(0.5)
+    pixels = _pixels(codec, size.width(), size.height())
+    origin = int(codec.getOrigin())
+    del codec, content
+    return _upright(_scaled_down(pixels, limits.still_edge_px_max), origin)
+
+
+def _content(path: Path, limits: StillLimits) -> bytes:
+    with path.open("rb") as file:
+        content = file.read(limits.bytes_max + 1)
+    if len(content) > limits.bytes_max:
+        raise StillError(
+            "the file is too large",
+            limit=f"{limits.bytes_max // 1_000_000} MB",
+            hint="save it at a lower quality or a smaller size",
+        )
+    if not content:
+        raise StillError("the file is empty", hint=f"send a {FORMATS} picture")
+    return content
+
+
+def _opened(content: bytes) -> skia.Codec:
+    try:
+        codec = skia.Codec.MakeFromData(content)
+    except RuntimeError:
+        codec = None
+    if codec is None:
+        raise StillError(
+            "the file is not a picture that can be decoded",
+            hint=f"send a {FORMATS} picture",
+        )
+    return codec
+
+
+def _pixels(codec: skia.Codec, width: int, height: int) -> Pixels:
+    info = skia.ImageInfo.Make(
+        width,
+        height,
+        skia.ColorType.kRGBA_8888_ColorType,
+        skia.AlphaType.kUnpremul_AlphaType,
+        skia.ColorSpace.MakeSRGB(),
+    )
+    pixels = np.zeros((height, width, 4), np.uint8)
+    result = codec.getPixels(info, pixels, width * 4)
+    if result != skia.Codec.Result.kSuccess:
+        cut = result == skia.Codec.Result.kIncompleteInput
+        raise StillError(
+            "the picture is cut off: its file ends too early" if cut else "the picture is damaged",
+            hint="send the whole file, or save it anew",
+        )
+    return pixels
+
+
+def _scaled_down(pixels: Pixels, edge_px_max: int) -> Pixels:
+    """Scale a large picture by area, its colours weighed by their alpha."""
+    height, width = pixels.shape[:2]
+    scale = edge_px_max / max(height, width)
+    if scale >= 1:
+        return pixels
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    opaque = bool((pixels[..., 3] == 255).all())  # noqa: PLR2004
+    if not opaque:
+        _in_strips(pixels, premultiplied)
+    small: Pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
+    if not opaque:
+        _in_strips(small, _straight)
+    return small
+
+
+def _in_strips(pixels: Pixels, change: Callable[[Pixels], Pixels]) -> None:
+    """Change a picture in place, a few rows at a time: floats of all of it would be gigabytes."""
+    for row in range(0, pixels.shape[0], STRIP_ROWS):
+        pixels[row : row + STRIP_ROWS] = change(pixels[row : row + STRIP_ROWS])
+
+
+def premultiplied(pixels: Pixels) -> Pixels:
+    """Return straight RGBA multiplied by its alpha, rounded."""
+    done = pixels.copy()
+    alpha = pixels[..., 3:].astype(np.uint16)
+    done[..., :3] = (pixels[..., :3] * alpha + 127) // 255
+    return done
+
+
+def _straight(pixels: Pixels) -> Pixels:
+    done = pixels.copy()
+    alpha = pixels[..., 3:].astype(np.float32)
+    colours = pixels[..., :3] * (255 / np.maximum(alpha, 1))
+    done[..., :3] = np.minimum(np.rint(colours), 255)
+    return done
+
+
+def _upright(pixels: Pixels, number: int) -> Pixels:
+    """Turn a picture as its EXIF orientation ``number`` (1 to 8) says."""
+    if number >= 5:  # noqa: PLR2004  (5 to 8 swap rows and columns)
+        pixels = pixels.transpose(1, 0, 2)
+    if number in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if number in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)
+
+
+def _apply_mask(pixels: Pixels, mask: Pixels) -> None:
+    """Multiply the alpha by a mask: its own alpha where it has any, else its brightness."""
+    if bool((mask[..., 3] < 255).any()):  # noqa: PLR2004
+        shares = np.ascontiguousarray(mask[..., 3])
+    else:
+        shares = cv2.cvtColor(mask, cv2.COLOR_RGBA2GRAY).astype(np.uint8)
+    height, width = pixels.shape[:2]
+    shrinks = shares.shape[0] > height or shares.shape[1] > width
+    way = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    shares = cv2.resize(shares, (width, height), interpolation=way).astype(np.uint8)
+    pixels[..., 3] = cv2.multiply(np.ascontiguousarray(pixels[..., 3]), shares, scale=1 / 255)
+
+
+def _subject(alpha: Pixels) -> Box | None:
+    """Return the box of what is visible, in fractions; None if nothing is."""
+    seen = alpha >= SUBJECT_ALPHA_MIN
+    rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
+    if rows.size == 0:
+        return None
+    height, width = alpha.shape
+    return Box(
+        x=float(columns[0] / width),
+        y=float(rows[0] / height),
+        width=float((columns[-1] + 1 - columns[0]) / width),
+        height=float((rows[-1] + 1 - rows[0]) / height),
+    )
+
+
+def _palette(pixels: Pixels) -> tuple[str, ...]:
+    """Return the main colours of the visible pixels by k-means from fixed beginnings."""
+    scale = min(1.0, PALETTE_EDGE_PX / max(pixels.shape[:2]))
+    size = [max(1, round(edge * scale)) for edge in pixels.shape[1::-1]]
+    step = max(1, min(pixels.shape[:2]) // (4 * PALETTE_EDGE_PX))
+    coarse = np.ascontiguousarray(pixels[::step, ::step])
+    small = _straight(
+        cv2.resize(premultiplied(coarse), size, interpolation=cv2.INTER_AREA).astype(np.uint8)
+    )
+    flat = small.reshape(-1, 4)
+    colours = flat[flat[:, 3] >= OPAQUE_FROM, :3].astype(np.float32)
+    if colours.shape[0] == 0:
+        colours = flat[flat[:, 3] > 0, :3].astype(np.float32)
+    if colours.shape[0] == 0:
+        return ()
+    centres, counts = _clusters(colours)
+    order = np.argsort(-counts, kind="stable")
+    found = [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in np.rint(centres[order]).astype(int)]
+    return tuple(dict.fromkeys(found))
+
+
+def _clusters(colours: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return centres (n×3) and sizes; each beginning is the colour farthest from the others."""
+    centres = colours.mean(axis=0, keepdims=True)
+    for _ in range(PALETTE_COLOURS - 1):
+        gaps = ((colours[:, None] - centres[None]) ** 2).sum(axis=2).min(axis=1)
+        if gaps.max() < 1:
+            break
+        centres = np.vstack([centres, colours[int(gaps.argmax())]])
+    nearest = np.zeros(colours.shape[0], np.int64)
+    for _ in range(PALETTE_ROUNDS):
+        nearest = ((colours[:, None] - centres[None]) ** 2).sum(axis=2).argmin(axis=1)
+        for index in range(centres.shape[0]):
+            if (nearest == index).any():
+                centres[index] = colours[nearest == index].mean(axis=0)
+    counts = np.bincount(nearest, minlength=centres.shape[0])
+    return centres[counts > 0], counts[counts > 0]
+
+
+__all__ = [
+    "Pixels",
+    "Still",
+    "StillError",
+    "StillLimits",
+    "decode",
+    "ingest_still",
+    "premultiplied",
+    "read_still",
+    "write_still",
+]

@@ -1,0 +1,337 @@
+"""Whether a finished film may be shipped, and what is worth knowing about it.
+
+What a platform would refuse, or a person would call broken, is fatal: ``Refused``.  What may be
+meant so (a black stretch, a picture that stands still, a quiet track) is told with its figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from assembler.encode import BT709, LIMITED_RANGE
+from assembler.loudness import RATE, integrated_lufs, true_peak_db
+from assembler.planes import Plane
+from assembler.probe import Probe, ProbeError, lumas, probe
+from assembler.sound import Mixed, SoundError, decode
+from events.spec import Motion, RenderSpec, Warned
+from events.types import ProductProof, Reason, Verdict
+
+SAMPLE_S = 1.5
+"""Pictures are looked at no oftener than this (at keyframes, which are at most 2 s apart)."""
+COARSE = 8
+"""Black and frozen pictures are told from every eighth pixel of every eighth row."""
+BLACK_MEAN_MAX = 20.0
+BLACK_SPREAD_MAX = 3.0
+"""Luma, of which 16 is black: a dark picture with something in it is not black."""
+FROZEN_DIFFERENCE_MAX = 0.35
+FROZEN_BYTES_MAX = 1000
+"""A picture stands still if two samples differ in luma by less than this on average, and a frame
+between them takes no more bytes than that: a slow motion is far above both."""
+
+SOUND_SLACK_S = Fraction(1, 1000)
+
+PROOF_SAMPLES_MAX = 8
+PROOF_DEPTH = 4
+"""The product is looked at this many frames into a body: keyframes alone flatter the encoder."""
+SSIM_MIN = 0.96
+SSIM_MEAN_MIN = 0.98
+SSIM_WINDOW = 7
+SSIM_BAND = 64
+SSIM_C1 = (0.01 * 255) ** 2
+SSIM_C2 = (0.03 * 255) ** 2
+
+
+class Refused(Exception):  # noqa: N818  (it is the verdict's word, and no programmer's error)
+    """The film must not be shipped; ``segment`` is the one to render again, where one is."""
+
+    def __init__(self, reason: Reason, detail: str, segment: int | None = None) -> None:
+        """Keep why, in words with figures, and where."""
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+        self.segment = segment
+
+
+class Product(Protocol):
+    """What the film should show of the product: the undamaged picture, and where to look."""
+
+    def lossless_product(self, n: int) -> Plane:
+        """Luma of frame ``n`` as it was before encoding, height×width."""
+
+    def product_mask(self, n: int) -> Plane:
+        """255 where frame ``n`` shows the product and nothing over it, else 0; height×width."""
+
+
+@dataclass(slots=True)
+class _Looks:
+    """What sampling finds: the coarse luma of each sample, and the product's likeness."""
+
+    samples: list[tuple[int, NDArray[np.float32]]] = field(default_factory=list)
+    ssims: list[tuple[int, float]] = field(default_factory=list)
+
+
+def judge(
+    path: Path,
+    spec: RenderSpec,
+    *,
+    still: bool = False,
+    sound: Mixed | None = None,
+    product: Product | None = None,
+) -> Verdict:
+    """Probe the finished film ``path`` against its plan.
+
+    ``still``: the film is meant to stand still (a static template).  ``sound``: what was measured
+    when it was mixed; it is measured here otherwise.  ``product``: prove that the product is
+    shown as it is.  Raises ``Refused``.
+    """
+    try:
+        found = probe(path)
+    except ProbeError as error:
+        raise Refused(Reason.CORRUPT_OUTPUT, str(error)) from error
+    wrong = _wrong(found, spec)
+    if wrong:
+        raise Refused(Reason.CORRUPT_OUTPUT, "; ".join(wrong))
+    heard = _heard(path, spec, sound)
+    looks = _look(path, spec, found.picture.keyframes, product)
+    proof = _proof(looks, spec)
+    moving = not still and spec.style.motion is not Motion.MINIMAL
+    bitrate_kbps = round(found.bytes * 8 * spec.fps / (1000 * spec.frames))
+    warnings = (
+        *_black(looks, spec),
+        *(_frozen(looks, found.picture.sizes, spec) if moving else ()),
+        *_heavy(bitrate_kbps, spec),
+        *heard.warnings,
+    )
+    assert found.sound is not None
+    return Verdict(
+        width=found.picture.width,
+        height=found.picture.height,
+        fps=f"{found.picture.fps.numerator}/{found.picture.fps.denominator}",
+        frames=found.picture.frames,
+        duration_s=found.picture.frames / spec.fps,
+        video_codec=found.picture.codec,
+        pixel_format="yuv420p",
+        audio_codec=found.sound.codec,
+        audio_duration_s=float(found.sound.duration_s),
+        bitrate_kbps=bitrate_kbps,
+        bytes=found.bytes,
+        lufs=heard.lufs,
+        true_peak_db=heard.true_peak_db,
+        product=proof,
+        warnings=warnings,
+    )
+
+
+def ssim(one: Plane, other: Plane, mask: NDArray[np.bool_]) -> float:
+    """Mean structural similarity of two lumas where ``mask`` is, which is somewhere.
+
+    Windows of 7×7 with equal weights; in bands of rows, which stay in the processor's cache.
+    """
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    assert rows.size > 0
+    reach = SSIM_WINDOW // 2
+    across = slice(max(0, columns[0] - reach), columns[-1] + reach + 1)
+    total, count = 0.0, 0
+    for top in range(rows[0], rows[-1] + 1, SSIM_BAND):
+        bottom = min(top + SSIM_BAND, rows[-1] + 1)
+        first = max(0, top - reach)
+        band = slice(first, bottom + reach)
+        likeness = _likenesses(one[band, across], other[band, across])
+        inside = mask[top:bottom, across]
+        total += float(likeness[top - first : bottom - first][inside].sum(dtype=np.float64))
+        count += int(inside.sum())
+    return total / count
+
+
+def _likenesses(one: Plane, other: Plane) -> NDArray[np.float32]:
+    """Structural similarity around each pixel of two equally large parts."""
+    a, b = one.astype(np.float32), other.astype(np.float32)
+    mean_a, mean_b = _windowed(a), _windowed(b)
+    squares = _windowed(a * a + b * b)
+    product = _windowed(a * b)
+    means = mean_a * mean_b
+    mean_squares = mean_a * mean_a + mean_b * mean_b
+    above = (2 * means + SSIM_C1) * (2 * (product - means) + SSIM_C2)
+    below = (mean_squares + SSIM_C1) * (squares - mean_squares + SSIM_C2)
+    likeness: NDArray[np.float32] = above / below
+    return likeness
+
+
+def segment_of(spec: RenderSpec, frame: int) -> int:
+    """The segment that a frame of the film belongs to."""
+    return max(plan.index for plan in spec.segments if plan.start <= frame)
+
+
+def _wrong(found: Probe, spec: RenderSpec) -> list[str]:
+    """All that is fatal about the packets and headers, in words with figures."""
+    picture, sound = found.picture, found.sound
+    checks = [
+        (picture.codec == "h264", f"the codec is {picture.codec}, not h264"),
+        (
+            (picture.width, picture.height) == (spec.width, spec.height),
+            f"the size is {picture.width}×{picture.height}, not {spec.width}×{spec.height}",
+        ),
+        (picture.fps == spec.fps, f"{picture.fps} frames a second, not {spec.fps}"),
+        (picture.frames == spec.frames, f"{picture.frames} frames, not {spec.frames}"),
+        (picture.even, "the frames are not evenly timed"),
+        (bool(picture.keyframes) and picture.keyframes[0] == 0, "the first frame is no keyframe"),
+        (
+            picture.tags == (BT709, BT709, BT709, LIMITED_RANGE),
+            f"the colours are tagged {picture.tags}, not as BT.709, limited range",
+        ),
+        (found.index_in_front, "the index (moov) lies behind the picture"),
+        (sound is not None, "there is no sound track"),
+    ]
+    if sound is not None:
+        length_s = Fraction(spec.frames, spec.fps)
+        apart_s = abs(sound.duration_s - length_s)
+        told = f"the sound lasts {float(sound.duration_s):.3f} s, the film {float(length_s):.3f} s"
+        checks.append((apart_s <= SOUND_SLACK_S, told))
+        checks.append((sound.gapless, "the sound has gaps"))
+        checks.append((sound.codec == "aac", f"the sound is {sound.codec}, not aac"))
+    return [problem for right, problem in checks if not right]
+
+
+def _heard(path: Path, spec: RenderSpec, sound: Mixed | None) -> Mixed:
+    """Decode the whole sound track; measure it where that has not been done."""
+    samples = round(Fraction(spec.frames * RATE, spec.fps))
+    try:
+        heard = decode(path, samples)
+    except SoundError as error:
+        raise Refused(Reason.CORRUPT_OUTPUT, f"the sound: {error}") from error
+    if heard.shape[1] < samples:
+        raise Refused(Reason.CORRUPT_OUTPUT, f"{heard.shape[1]} of {samples} samples can be heard")
+    return sound or Mixed(integrated_lufs(heard), true_peak_db(heard))
+
+
+def _look(
+    path: Path, spec: RenderSpec, keyframes: Sequence[int], product: Product | None
+) -> _Looks:
+    """Decode the sampled pictures, one at a time."""
+    sampled = _spaced(keyframes, SAMPLE_S * spec.fps)
+    bodies = sorted({plan.body_start for plan in spec.segments}.intersection(keyframes))
+    proven = _evenly(bodies, PROOF_SAMPLES_MAX) if product is not None else set()
+    runs = [(key, 1) for key in sampled]
+    runs += [(key, min(PROOF_DEPTH + 1, _until_next(key, keyframes, spec))) for key in proven]
+    looked_at = {key + count - 1 for key, count in runs if key in proven}
+    looks = _Looks()
+    try:
+        for number, luma in lumas(path, runs):
+            if number in sampled:
+                looks.samples.append((number, luma[::COARSE, ::COARSE].astype(np.float32)))
+            if product is not None and number in looked_at:
+                likeness = _likeness(luma, number, product)
+                if likeness is not None:
+                    looks.ssims.append((number, likeness))
+    except ProbeError as error:
+        raise Refused(Reason.CORRUPT_OUTPUT, str(error)) from error
+    return looks
+
+
+def _likeness(luma: Plane, number: int, product: Product) -> float | None:
+    """SSIM of one decoded frame to the product as it should be."""
+    mask = product.product_mask(number) > 0
+    return ssim(luma, product.lossless_product(number), mask) if mask.any() else None
+
+
+def _proof(looks: _Looks, spec: RenderSpec) -> ProductProof | None:
+    """Judge the product's likeness over all samples; raises ``Refused``."""
+    if not looks.ssims:
+        return None
+    worst_frame, worst = min(looks.ssims, key=lambda found: found[1])
+    mean = sum(value for _, value in looks.ssims) / len(looks.ssims)
+    if worst < SSIM_MIN or mean < SSIM_MEAN_MIN:
+        raise Refused(
+            Reason.CORRUPT_OUTPUT,
+            f"the product is not shown as it is: SSIM {worst:.4f} in frame {worst_frame} "
+            f"(at least {SSIM_MIN}), mean {mean:.4f} (at least {SSIM_MEAN_MIN})",
+            segment_of(spec, worst_frame),
+        )
+    return ProductProof(frames_sampled=len(looks.ssims), ssim_mean=mean, ssim_min=worst)
+
+
+def _black(looks: _Looks, spec: RenderSpec) -> list[Warned]:
+    """Name the stretches whose samples are all black."""
+    dark = [
+        float(luma.mean()) < BLACK_MEAN_MAX and float(luma.std()) < BLACK_SPREAD_MAX
+        for _, luma in looks.samples
+    ]
+    return _stretches(
+        [number for number, _ in looks.samples], dark, spec, "black_stretch", "is black"
+    )
+
+
+def _frozen(looks: _Looks, sizes: Sequence[int], spec: RenderSpec) -> list[Warned]:
+    """Name the stretches over which the picture does not change."""
+    same = [
+        float(np.abs(luma - later).mean()) < FROZEN_DIFFERENCE_MAX
+        and median(sizes[number:then]) < FROZEN_BYTES_MAX
+        for (number, luma), (then, later) in pairwise(looks.samples)
+    ]
+    numbers = [number for number, _ in looks.samples]
+    return _stretches(numbers, [*same, False], spec, "frozen_stretch", "stands still")
+
+
+def _stretches(
+    numbers: Sequence[int], flags: Sequence[bool], spec: RenderSpec, code: str, what: str
+) -> list[Warned]:
+    """One warning a run of flagged samples; each reaches up to the next sample."""
+    warnings = []
+    begun: int | None = None
+    for number, flag in zip([*numbers, spec.frames], [*flags, False], strict=True):
+        if flag and begun is None:
+            begun = number
+        elif not flag and begun is not None:
+            message = (
+                f"the picture {what} from {begun / spec.fps:.1f} s to {number / spec.fps:.1f} s"
+            )
+            warnings.append(Warned(code=code, message=message))
+            begun = None
+    return warnings
+
+
+def _heavy(bitrate_kbps: int, spec: RenderSpec) -> list[Warned]:
+    """Warn of a film with more bits than its profile allows."""
+    most = spec.encoder.bitrate_max_kbps
+    if bitrate_kbps <= most:
+        return []
+    message = f"{bitrate_kbps} kbit/s, over the {most} kbit/s that platforms keep as they are"
+    return [Warned(code="bitrate_high", message=message)]
+
+
+def _spaced(keyframes: Sequence[int], apart: float) -> set[int]:
+    """Keyframes at least so many frames apart, from the first on."""
+    chosen: list[int] = []
+    for key in keyframes:
+        if not chosen or key - chosen[-1] >= apart:
+            chosen.append(key)
+    return set(chosen)
+
+
+def _evenly(frames: Sequence[int], most: int) -> set[int]:
+    """At most so many of the frames, spread evenly."""
+    count = min(most, len(frames))
+    return {frames[index * len(frames) // count] for index in range(count)}
+
+
+def _until_next(key: int, keyframes: Sequence[int], spec: RenderSpec) -> int:
+    """Number of frames from a keyframe up to the next one, or to the end."""
+    return min((other for other in keyframes if other > key), default=spec.frames) - key
+
+
+def _windowed(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mean over the window around each pixel."""
+    return np.asarray(cv2.blur(values, (SSIM_WINDOW, SSIM_WINDOW)), np.float32)
+
+
+__all__ = ["Product", "Refused", "judge", "segment_of", "ssim"]

@@ -1,0 +1,62 @@
+"""The logo in the corner: small, translucent, inside the safe box, out of the captions' way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import cv2
+import numpy as np
+
+from assembler.captions import SAFE_BOTTOM_PX, SAFE_RIGHT_PX, SAFE_TOP_PX
+from assembler.planes import Patch, Plane, patch_from_rgba
+from events.spec import Box, CaptionPosition
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WIDTH_PX: Final = 120
+# A tall logo is made narrower rather than a banner down the side.
+HEIGHT_MAX_PX: Final = 160
+OPACITY: Final = 0.6
+INSET_PX: Final = 30
+
+
+def watermark_box(width: int, height: int, position: CaptionPosition) -> Box:
+    """Give where a logo of ``width``×``height`` px lies, for captions at ``position``."""
+    scale = min(WIDTH_PX / width, HEIGHT_MAX_PX / height)
+    wide, high = max(1, round(width * scale)), max(1, round(height * scale))
+    x = SAFE_RIGHT_PX - INSET_PX - wide
+    if position is CaptionPosition.UPPER_THIRD:
+        y = SAFE_BOTTOM_PX - INSET_PX - high
+    else:
+        y = SAFE_TOP_PX + INSET_PX
+    return Box(x=x, y=y, width=wide, height=high)
+
+
+def watermark(still: Path, position: CaptionPosition) -> Patch:
+    """Draw the logo from its ingested ``still`` (PNG, 8 bits, straight alpha or none).
+
+    Raises ``OSError`` if the file is not such a picture: it is then not what ingest wrote.
+    """
+    encoded = np.frombuffer(still.read_bytes(), np.uint8)
+    picture = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
+    if picture is None or picture.dtype != np.uint8:
+        message = f"{still.name} is not an ingested still"
+        raise OSError(message)
+    rgba = _rgba(picture.astype(np.uint8, copy=False)).astype(np.float32)
+    # Premultiplied before it is made small: what is transparent has no colour to bleed.
+    rgba[:, :, :3] *= rgba[:, :, 3:] / 255
+    box = watermark_box(rgba.shape[1], rgba.shape[0], position)
+    size = (int(box.width), int(box.height))
+    smaller = size[0] < rgba.shape[1]
+    how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    small = cv2.resize(rgba, size, interpolation=how) * OPACITY
+    return patch_from_rgba(np.rint(small).astype(np.uint8), int(box.x), int(box.y))
+
+
+def _rgba(picture: Plane) -> Plane:
+    """Give OpenCV's grey, BGR or BGRA as RGBA."""
+    if picture.ndim == 2:  # noqa: PLR2004
+        return np.asarray(cv2.cvtColor(picture, cv2.COLOR_GRAY2RGBA), np.uint8)
+    code = cv2.COLOR_BGRA2RGBA if picture.shape[2] == 4 else cv2.COLOR_BGR2RGBA  # noqa: PLR2004
+    return np.asarray(cv2.cvtColor(picture, code), np.uint8)

@@ -1,0 +1,438 @@
+"""The event log on NATS JetStream: the only module that speaks to NATS.
+
+``Link`` is one connection with an inbox of its own, so that what was asked before the server went
+away fails at once instead of at its time-out.  ``JetStreamLog`` is the log.
+
+Whoever appends need not know whether an earlier try was stored: the event's id and the expected
+sequence decide, and what stands in the log is compared before a conflict is reported.  No
+exception of the client library leaves this module.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from typing import Any, Self
+
+import msgspec
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.errors import MaxPayloadError
+
+from events import jetapi
+from events.appending import append, publish_ask
+from events.codec import decode_ask
+from events.jetapi import Refused, Reply
+from events.link import link, record
+from events.log import (
+    DurableSpec,
+    JobListed,
+    LogError,
+    LogFull,
+    LogUnavailable,
+    Recorded,
+    Subscriber,
+    Tail,
+)
+from events.pull import Follower, JetStreamConsumer
+from events.reading import listed_dead_letters, listed_jobs, read_job, unsettled
+from events.stream import DeadLetter, LogSettings, Usage
+from events.subjects import STREAM, dead_letter, job_filter
+from events.subjects import progress as progress_subject
+from events.types import Event, RenderRequested
+
+_logger = structlog.get_logger(__name__)
+
+
+class _Inbox:
+    """Where answers come; ``None`` in the queue is the end of the connection.
+
+    ``end`` gives back what the inbox holds.
+    """
+
+    def __init__(self, subject: str, end: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self.subject = subject
+        self.end = end
+        self.queue: asyncio.Queue[Reply | None] = asyncio.Queue()
+
+    async def next(self, timeout_s: float) -> Reply:
+        """The next answer; raises ``LogUnavailable``."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                reply = await self.queue.get()
+        except TimeoutError as error:
+            raise LogUnavailable(f"no answer within {timeout_s:g} s") from error
+        if reply is None:
+            raise LogUnavailable("the connection was lost")
+        return reply
+
+
+class Link:
+    """One connection, made again for ever until it is closed."""
+
+    def __init__(self, settings: LogSettings) -> None:
+        self._settings = settings
+        self._client = Client()
+        self._root = ""
+        self._inboxes: dict[str, _Inbox] = {}
+        self._up = asyncio.Event()
+        self._last_error = ""
+
+    async def open(self, url: str, *, token: str | None, name: str, inbox_prefix: str) -> None:
+        """Connect; raises ``LogUnavailable`` if there is no server, or it does not let us in."""
+        options: dict[str, Any] = {
+            "name": name,
+            "token": token,
+            "inbox_prefix": inbox_prefix,
+            "max_reconnect_attempts": -1,
+            "reconnect_time_wait": 0.1,
+            "connect_timeout": self._settings.connect_timeout_s,
+            "ping_interval": 1,
+            "max_outstanding_pings": 2,
+            "error_cb": self._on_error,
+            "disconnected_cb": self._on_lost,
+            "reconnected_cb": self._on_back,
+        }
+        try:
+            async with asyncio.timeout(self._settings.connect_timeout_s):
+                await self._client.connect(url, **options)
+                self._root = self._client.new_inbox()
+                await self._client.subscribe(f"{self._root}.*", cb=self._on_reply)
+        except (TimeoutError, NatsError, OSError, ValueError) as error:
+            await self.close()
+            why = self._last_error or str(error) or "no answer"
+            raise LogUnavailable(f"no connection to {_public(url)}: {why}") from error
+        self._up.set()
+
+    async def close(self) -> None:
+        """End the connection; whoever waits for an answer is told."""
+        try:
+            await self._client.close()
+        except (NatsError, OSError) as error:
+            _logger.info("the connection ended untidily", why=str(error))
+        await self._on_lost()
+
+    async def connected(self, timeout_s: float) -> bool:
+        """Wait for a connection; False if there was none in time."""
+        if self._up.is_set():
+            return True
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._up.wait()
+        except TimeoutError:
+            return False
+
+    async def publish(
+        self,
+        subject: str,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        *,
+        reply: str = "",
+    ) -> None:
+        """Send a message.  Raises ``LogUnavailable`` while there is no connection: the library
+        would keep it and send it later, when nobody expects it any more.
+        """
+        if not self._up.is_set():
+            raise LogUnavailable("there is no connection")
+        try:
+            await self._client.publish(
+                subject, body, reply=reply, headers=dict(headers) if headers else None
+            )
+        except MaxPayloadError as error:
+            message = f"{len(body)} bytes on {subject} are more than the server's max_payload"
+            raise LogError(message) from error
+        except (NatsError, OSError) as error:
+            raise LogUnavailable(f"nothing could be sent: {error}") from error
+
+    def replies(self) -> _Inbox:
+        """An inbox under the one subscription that all requests share."""
+        text = f"{self._root}.{uuid.uuid4().hex}"
+
+        async def end() -> None:
+            self._inboxes.pop(text, None)
+
+        inbox = self._inboxes[text] = _Inbox(text, end)
+        return inbox
+
+    async def channel(self) -> _Inbox:
+        """An inbox with a subscription of its own.
+
+        What a consumer delivers carries its stored subject, so only the subscription tells whose
+        it is; and the broker forgets a pull as soon as nobody subscribes to its answers.
+        """
+        text = self._client.new_inbox()
+
+        async def take(message: Msg) -> None:
+            inbox.queue.put_nowait(_reply(message))
+
+        unsubscribe = await self._subscribe(text, take)
+
+        async def end() -> None:
+            self._inboxes.pop(text, None)
+            await unsubscribe()
+
+        inbox = self._inboxes[text] = _Inbox(text, end)
+        return inbox
+
+    async def request(
+        self, subject: str, body: bytes, headers: Mapping[str, str] | None = None
+    ) -> Reply:
+        """Send a message and wait for its answer; raises ``LogUnavailable``."""
+        timeout_s = self._settings.request_timeout_s
+        await self.connected(timeout_s)
+        inbox = self.replies()
+        try:
+            await self.publish(subject, body, headers, reply=inbox.subject)
+            reply = await inbox.next(timeout_s)
+        finally:
+            await inbox.end()
+        if reply.status == "503":
+            raise LogUnavailable(f"nobody answers on {subject}")
+        return reply
+
+    async def api(self, subject: str, request: object) -> dict[str, Any]:
+        """Ask JetStream's API; raises ``Refused`` or ``LogUnavailable``."""
+        body = msgspec.json.encode(request)
+        return jetapi.answer((await self.request(f"{jetapi.API}.{subject}", body)).body)
+
+    async def subscribe(
+        self, subject: str, on_body: Callable[[bytes], Coroutine[Any, Any, None]]
+    ) -> Callable[[], Coroutine[Any, Any, None]]:
+        """Hear what is published; returns what ends it.  Raises ``LogUnavailable``."""
+
+        async def hear(message: Msg) -> None:
+            await on_body(message.data)
+
+        return await self._subscribe(subject, hear)
+
+    async def _subscribe(
+        self, subject: str, on_message: Callable[[Msg], Coroutine[Any, Any, None]]
+    ) -> Callable[[], Coroutine[Any, Any, None]]:
+        try:
+            subscription = await self._client.subscribe(subject, cb=on_message)
+        except (NatsError, OSError) as error:
+            raise LogUnavailable(f"no subscription to {subject}: {error}") from error
+
+        async def unsubscribe() -> None:
+            try:
+                await subscription.unsubscribe()
+            except (NatsError, OSError) as error:
+                _logger.info("a subscription had ended", subject=subject, why=str(error))
+
+        return unsubscribe
+
+    async def _on_reply(self, message: Msg) -> None:
+        inbox = self._inboxes.get(message.subject)
+        if inbox is not None:
+            inbox.queue.put_nowait(_reply(message))
+
+    async def _on_error(self, error: Exception) -> None:
+        self._last_error = str(error) or type(error).__name__
+        _logger.warning("nats", why=self._last_error)
+
+    async def _on_lost(self) -> None:
+        self._up.clear()
+        for inbox in self._inboxes.values():
+            inbox.queue.put_nowait(None)
+
+    async def _on_back(self) -> None:
+        self._up.set()
+
+
+def _reply(message: Msg) -> Reply:
+    return Reply(message.subject, message.headers or {}, message.data, message.reply)
+
+
+def _public(url: str) -> str:
+    """A server's address without the password that may be in it."""
+    scheme, _, rest = url.rpartition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}" if scheme else rest.rpartition("@")[2]
+
+
+class JetStreamLog:
+    """The log on a NATS server, as ``events.log.EventLog`` has it.
+
+    ``time_s`` of what ``append`` returns is this machine's clock, since the broker does not tell;
+    whoever reads the message is told the broker's.
+    """
+
+    def __init__(self, connection: Link, settings: LogSettings) -> None:
+        self.connection = connection
+        self.settings = settings
+
+    @classmethod
+    async def connect(
+        cls,
+        url: str,
+        *,
+        token: str | None = None,
+        name: str = "pytoon",
+        inbox_prefix: str = "_INBOX",
+        settings: LogSettings | None = None,
+    ) -> Self:
+        """Connect to a server or a cluster (``url`` may be several, with commas between).
+
+        Raises ``LogUnavailable``.  ``inbox_prefix`` is for users that may subscribe to theirs
+        alone.
+        """
+        bounds = settings or LogSettings()
+        connection = Link(bounds)
+        await connection.open(url, token=token, name=name, inbox_prefix=inbox_prefix)
+        return cls(connection, bounds)
+
+    async def close(self) -> None:
+        """End the connection."""
+        await self.connection.close()
+
+    async def append(
+        self,
+        tail: Tail,
+        events: Sequence[Event],
+        *,
+        source: str,
+        causation: str = "",
+        traceparent: str = "",
+    ) -> tuple[Recorded, ...]:
+        """Append all or none, trying again within ``append_timeout_s``."""
+        drafts = link(
+            tail,
+            events,
+            source=source,
+            time_s=time.time(),
+            causation=causation,
+            traceparent=traceparent,
+        )
+        return await append(self.connection, self.settings, tail, drafts)
+
+    async def publish_ask(self, job_id: str, type_token: str, body: bytes) -> Recorded:
+        """Publish a client's bare body, or return what this ask stored before."""
+        ask = decode_ask(job_id, type_token, body)
+        if isinstance(ask, RenderRequested):
+            usage = await self.usage()
+            if usage.fullness >= self.settings.asks_up_to:
+                raise LogFull(f"{usage.bytes} of {usage.bytes_max} bytes are used: no new jobs")
+        return await publish_ask(self.connection, self.settings, ask, body)
+
+    async def read(
+        self, job_id: str, *, after: int = 0, at_least: int = 0, first_seq: int = 0
+    ) -> tuple[Recorded, ...]:
+        """The job's messages above ``after``, as ``reading.read_job`` gets them."""
+        begin = max(after + 1, first_seq)
+        return await read_job(self.connection, self.settings, job_id, begin, at_least)
+
+    async def jobs(self) -> tuple[JobListed, ...]:
+        """Every job that was asked for, oldest ask first."""
+        return await listed_jobs(self.connection)
+
+    async def follow(self, job_id: str | None, *, after: int = 0) -> AsyncIterator[Recorded]:
+        """The messages after ``after``, then live, across restarts of the server.
+
+        Raises ``UnknownVersion`` at a message of a newer build.
+        """
+        follower = Follower(self.connection, job_filter(job_id), after)
+        try:
+            async for reply, place in follower.live():
+                yield record(jetapi.consumed(reply, place))
+        finally:
+            await follower.end()
+
+    async def consumer(self, durable: str) -> JetStreamConsumer:
+        """A reader of a durable; raises ``LogUnavailable`` if ``provision`` did not make it."""
+        try:
+            await self.connection.api(f"CONSUMER.INFO.{STREAM}.{durable}", {})
+        except Refused as error:
+            raise LogUnavailable(f"durable {durable} is not there yet: {error}") from error
+        return JetStreamConsumer(self, durable, self.settings)
+
+    async def provision(
+        self, durables: Sequence[DurableSpec], *, metadata: Mapping[str, str] | None = None
+    ) -> None:
+        """Make or update the streams and the durables; what a newer build added stays."""
+        settings = self.settings
+        try:
+            await self._make_stream(jetapi.stream_config(settings, dict(metadata or {})))
+            await self._make_stream(jetapi.dead_letter_config(settings))
+            for spec in durables:
+                request = {"stream_name": STREAM, "config": jetapi.durable_config(spec)}
+                await self.connection.api(f"CONSUMER.CREATE.{STREAM}.{spec.name}", request)
+        except Refused as error:
+            raise LogUnavailable(f"the streams cannot be made: {error}") from error
+
+    async def _make_stream(self, config: dict[str, Any]) -> None:
+        try:
+            await self.connection.api(f"STREAM.CREATE.{config['name']}", config)
+        except Refused as error:
+            if error.code != jetapi.STREAM_EXISTS:
+                raise
+            found = await self.connection.api(f"STREAM.INFO.{config['name']}", {})
+            wanted = jetapi.updated(config, found["config"])
+            await self.connection.api(f"STREAM.UPDATE.{config['name']}", wanted)
+
+    async def metadata(self) -> dict[str, str]:
+        """What the operator noted about the stream; the broker's own notes are left out."""
+        found = (await self._info())["config"].get("metadata") or {}
+        return {name: text for name, text in found.items() if not name.startswith("_nats")}
+
+    async def usage(self) -> Usage:
+        """How full the stream is."""
+        info = await self._info()
+        return Usage(
+            messages=info["state"]["messages"],
+            bytes=info["state"]["bytes"],
+            bytes_max=info["config"]["max_bytes"],
+        )
+
+    async def _info(self) -> dict[str, Any]:
+        try:
+            return await self.connection.api(f"STREAM.INFO.{STREAM}", {})
+        except Refused as error:
+            raise LogUnavailable(f"there is no stream of events: {error}") from error
+
+    async def keep_dead_letter(
+        self, recorded: Recorded, headers: Mapping[str, str], why: str
+    ) -> None:
+        """Store a message in the stream of dead letters, once."""
+        kept = {name: text for name, text in headers.items() if not name.startswith("Nats-")}
+        kept |= {
+            "Nats-Msg-Id": f"{STREAM}-{recorded.seq}",
+            "Pytoon-Subject": recorded.subject,
+            "Pytoon-Seq": str(recorded.seq),
+            "Pytoon-Why": why,
+        }
+        text = dead_letter(recorded.subject)
+        try:
+            jetapi.answer((await self.connection.request(text, recorded.body, kept)).body)
+        except Refused as error:
+            raise LogUnavailable(f"no dead letter could be stored: {error}") from error
+
+    async def backlog(self) -> int:
+        """The messages of all durables that are not settled yet."""
+        return await unsettled(self.connection)
+
+    async def dead_letters(self) -> tuple[DeadLetter, ...]:
+        """What was put aside as unreadable, oldest first."""
+        return await listed_dead_letters(self.connection)
+
+    async def publish_progress(self, job_id: str, progress: dict[str, Any]) -> None:
+        """Tell whoever listens; raises ``LogUnavailable`` only while there is no connection."""
+        await self.connection.publish(progress_subject(job_id), msgspec.json.encode(progress))
+
+    async def subscribe_progress(
+        self, job_id: str, subscriber: Subscriber
+    ) -> Callable[[], Coroutine[Any, Any, None]]:
+        """Call ``subscriber`` with each progress; returns what ends it."""
+
+        async def hear(body: bytes) -> None:
+            try:
+                told = msgspec.json.decode(body, type=dict[str, Any])
+            except msgspec.DecodeError as error:
+                _logger.info("progress that is no JSON object", job_id=job_id, why=str(error))
+                return
+            await subscriber(told)
+
+        return await self.connection.subscribe(progress_subject(job_id), hear)

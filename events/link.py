@@ -1,0 +1,170 @@
+"""The chain: each event names the digest of the message that was stored before it.
+
+The digest covers what is *stored*, whoever wrote it, so a client's bare ask and a foreign message
+are links of the chain as well: the next event of ours vouches for them.  An alteration, a loss or
+an insertion anywhere before the last link is found by walking it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from events.codec import VERSION, Message, decode, encode_body, encode_envelope
+from events.log import Envelope, Recorded, Tail
+from events.spec import Struct
+from events.subjects import subject_of
+from events.types import Event, event_id, type_name
+
+_COVERED = ("ce-", "pytoon-")
+_LENGTH_BYTES = 8
+
+
+class Draft(Struct, frozen=True, kw_only=True):
+    """An event that is linked and encoded and has only to be stored."""
+
+    event: Event
+    envelope: Envelope
+    subject: str
+    headers: dict[str, str]
+    body: bytes
+    digest: str
+
+    def stored(self, seq: int, time_s: float) -> Recorded:
+        """The draft as it stands in the log at ``seq``."""
+        return Recorded(
+            seq=seq,
+            subject=self.subject,
+            job_id=self.event.job_id,
+            time_s=time_s,
+            event=self.event,
+            digest=self.digest,
+            body=self.body,
+            envelope=self.envelope,
+        )
+
+
+def digest(subject: str, headers: Mapping[str, str], body: bytes) -> str:
+    """The sha256 (64 hex digits) of a stored message.
+
+    It is taken over the subject, the name and value of each ``ce-*`` and ``pytoon-*`` header in
+    the order of their names, and the body; each piece in UTF-8, after its length in bytes as
+    eight bytes, most significant first.
+    """
+    hashed = hashlib.sha256()
+    covered = sorted(item for item in headers.items() if item[0].startswith(_COVERED))
+    texts = (subject, *(text for item in covered for text in item))
+    for piece in (*(text.encode() for text in texts), body):
+        hashed.update(len(piece).to_bytes(_LENGTH_BYTES, "big"))
+        hashed.update(piece)
+    return hashed.hexdigest()
+
+
+def record(message: Message) -> Recorded:
+    """A stored message, read; raises ``UnknownVersion`` as ``codec.decode`` does."""
+    event, envelope = decode(message)
+    tokens = message.subject.split(".")
+    return Recorded(
+        seq=message.seq,
+        subject=message.subject,
+        job_id=tokens[2] if len(tokens) > 2 else "",  # noqa: PLR2004 - pytoon.jobs.<job_id>
+        time_s=message.time_s,
+        event=event,
+        digest=digest(message.subject, message.headers, message.body),
+        body=message.body,
+        envelope=envelope,
+    )
+
+
+def link(
+    tail: Tail,
+    events: Sequence[Event],
+    *,
+    source: str,
+    time_s: float,
+    causation: str = "",
+    traceparent: str = "",
+) -> tuple[Draft, ...]:
+    """The events as they are to be stored after ``tail``, each linked to the one before.
+
+    In a batch that begins a job no event knows the job's first sequence yet: it is 0 in each.
+    """
+    time = datetime.fromtimestamp(time_s, UTC).isoformat().replace("+00:00", "Z")
+    prev = tail.digest
+    drafts: list[Draft] = []
+    for ordinal, event in enumerate(events, tail.ordinal + 1):
+        assert event.job_id == tail.job_id, "an append is to one job"
+        envelope = Envelope(
+            id=event_id(event),
+            type=type_name(event),
+            source=source,
+            time=time,
+            version=VERSION,
+            ordinal=ordinal,
+            prev=prev,
+            job_seq=tail.first_seq,
+            causation=causation,
+            traceparent=traceparent,
+        )
+        headers, body = encode_envelope(envelope), encode_body(event)
+        subject = subject_of(event)
+        prev = digest(subject, headers, body)
+        drafts.append(
+            Draft(
+                event=event,
+                envelope=envelope,
+                subject=subject,
+                headers=headers,
+                body=body,
+                digest=prev,
+            )
+        )
+    return tuple(drafts)
+
+
+def flaws(history: Sequence[Recorded]) -> tuple[str, ...]:
+    """What is wrong with a job's chain, message by message; empty if it is whole.
+
+    ``history`` begins with the job's first message.  A message without an envelope is vouched for
+    by the next that has one; what follows the last of these is vouched for by nobody, so a tail
+    that was cut off is found only by comparing with a mirror.
+    """
+    found: list[str] = []
+    prev, first_seq = "", history[0].seq if history else 0
+    for ordinal, recorded in enumerate(history, 1):
+        envelope = recorded.envelope
+        if envelope is not None:
+            where = f"message {recorded.seq} ({envelope.type})"
+            if envelope.ordinal != ordinal:
+                found.append(f"{where} was the job's {envelope.ordinal}., and is its {ordinal}.")
+            if envelope.prev != prev:
+                found.append(f"{where} does not continue what is stored before it")
+            if envelope.job_seq not in (0, first_seq):
+                found.append(f"{where} knew a job that began at {envelope.job_seq}")
+        prev = recorded.digest
+    return tuple(found)
+
+
+def advanced(tail: Tail, recorded: Recorded) -> Tail:
+    """The tail after one more stored message."""
+    return Tail(
+        job_id=tail.job_id,
+        seq=recorded.seq,
+        ordinal=tail.ordinal + 1,
+        digest=recorded.digest,
+        first_seq=tail.first_seq or recorded.seq,
+    )
+
+
+def already_stored(drafts: Sequence[Draft], stored: Sequence[Recorded]) -> bool:
+    """Whether the messages that follow the tail are these very events, by id and by body.
+
+    Their envelopes may differ in time: an earlier try of the same append wrote them.
+    """
+    return len(stored) >= len(drafts) and all(
+        found.envelope is not None
+        and found.envelope.id == draft.envelope.id
+        and found.body == draft.body
+        for draft, found in zip(drafts, stored, strict=False)
+    )

@@ -1,0 +1,492 @@
+"""The event log in memory: for tests, simulations, and whoever needs no durability.
+
+It keeps the contract of ``events.log`` as the broker does, down to what is unpleasant about it:
+a message that is not acknowledged comes again, an acknowledgement may be lost, a read be stale.
+How often is told by ``Faults``, and the same seed misbehaves in the same way.
+
+Several actors share one log by sharing the instance.  Left out: durability, and any limit on the
+number of jobs; this is no store for production.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import structlog
+
+from events.codec import Message, decode_ask
+from events.faults import Fault, Faults
+from events.link import Draft, already_stored, link, record
+from events.log import (
+    Conflict,
+    DurableSpec,
+    JobListed,
+    LogFull,
+    LogUnavailable,
+    Recorded,
+    StaleRead,
+    Subscriber,
+    Tail,
+    UnknownVersion,
+)
+from events.stream import DeadLetter, LogSettings, Usage
+from events.subjects import (
+    checked_job_id,
+    job_filter,
+    matches,
+    parse,
+    stream_subjects,
+    subject,
+    type_filter,
+)
+from events.types import Event, RenderRequested, event_id
+
+_logger = structlog.get_logger(__name__)
+
+
+_TICK_S = 1e-6
+"""Clocks that are stepped by hand know nothing finer: a shorter wait would never end."""
+
+
+class _Bell:
+    """Wakes everyone who waits for something to happen."""
+
+    def __init__(self) -> None:
+        self._waiting: set[asyncio.Future[None]] = set()
+
+    def ring(self) -> None:
+        for future in self._waiting:
+            if not future.done():
+                future.set_result(None)
+        self._waiting.clear()
+
+    async def wait(self, timeout_s: float | None) -> None:
+        """Return when the bell rings or the time is over, whichever is first."""
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.add(future)
+        try:
+            await asyncio.wait({future}, timeout=timeout_s)
+        finally:
+            self._waiting.discard(future)
+
+
+@dataclass
+class _Pending:
+    """A message that was handed out, or is to be: when it comes again, and how often it came."""
+
+    due_s: float
+    deliveries: int
+
+
+class _Durable:
+    """The state of a durable consumer, shared by its readers."""
+
+    def __init__(self, spec: DurableSpec) -> None:
+        self.spec = spec
+        self.filters = tuple(type_filter(token) for token in spec.types)
+        self.next_seq = 1
+        self.pending: dict[int, _Pending] = {}
+
+    def wants(self, message: Message) -> bool:
+        return any(matches(wanted, message.subject) for wanted in self.filters)
+
+    def has_room(self) -> bool:
+        bound = self.spec.max_ack_pending
+        return bound < 0 or len(self.pending) < bound
+
+
+class MemoryDelivery:
+    """One message of a durable, as ``events.log.Delivery`` has it."""
+
+    def __init__(
+        self, log: MemoryLog, durable: _Durable, recorded: Recorded, deliveries: int
+    ) -> None:
+        self._log = log
+        self._durable = durable
+        self.recorded = recorded
+        self.deliveries = deliveries
+
+    async def ack(self) -> None:
+        """Settle it, whoever holds it by now."""
+        if self._log.faults.strikes(Fault.FORGOTTEN_ACK):
+            return
+        self._durable.pending.pop(self.recorded.seq, None)
+        self._log.wake()
+
+    async def nak(self, delay_s: float = 0.0) -> None:
+        """Give it back for ``delay_s`` seconds."""
+        self._due_in(delay_s)
+        self._log.wake()
+
+    async def in_progress(self) -> None:
+        """Keep it for another ``ack_wait``."""
+        self._due_in(self._durable.spec.ack_wait_s)
+
+    async def dead_letter(self, why: str) -> None:
+        """Store it with the dead letters, then settle it."""
+        self._log.keep_dead_letter(self.recorded, why)
+        self._durable.pending.pop(self.recorded.seq, None)
+        self._log.wake()
+
+    def _due_in(self, delay_s: float) -> None:
+        pending = self._durable.pending.get(self.recorded.seq)
+        if pending is not None:
+            pending.due_s = self._log.clock() + delay_s
+
+
+class MemoryConsumer:
+    """A reader of a durable, as ``events.log.Consumer`` has it."""
+
+    def __init__(self, log: MemoryLog, durable: _Durable) -> None:
+        self._log = log
+        self._durable = durable
+        self._closed = False
+
+    async def fetch(self, batch: int, wait_s: float) -> Sequence[MemoryDelivery]:
+        """Up to ``batch`` messages; with ``wait_s`` 0 it does not wait, nor look at any clock."""
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + wait_s
+        while not self._closed:
+            deliveries = self._take(batch)
+            left_s = until_s - loop.time()
+            if deliveries or left_s < _TICK_S:
+                return deliveries
+            await self._log.bell.wait(min(left_s, self._next_due_s()))
+        return ()
+
+    async def close(self) -> None:
+        """Stop reading; what it holds comes again to others after ``ack_wait``."""
+        self._closed = True
+        self._log.wake()
+
+    def _next_due_s(self) -> float:
+        now_s = self._log.clock()
+        due = (pending.due_s - now_s for pending in self._durable.pending.values())
+        return max(0.001, min(due, default=60.0))
+
+    def _take(self, batch: int) -> tuple[MemoryDelivery, ...]:
+        taken: list[MemoryDelivery] = []
+        due = iter(self._due())
+        while len(taken) < batch:
+            seq = next(due, None) or self._next_unseen()
+            if seq is None:
+                break
+            delivery = self._hand_out(seq)
+            if delivery is not None:
+                taken.append(delivery)
+        return tuple(taken)
+
+    def _due(self) -> list[int]:
+        now_s = self._log.clock()
+        return sorted(seq for seq, item in self._durable.pending.items() if item.due_s <= now_s)
+
+    def _next_unseen(self) -> int | None:
+        """Take the next message that was never handed out, if there is room for it."""
+        durable = self._durable
+        while durable.next_seq <= self._log.last_seq and durable.has_room():
+            seq = durable.next_seq
+            durable.next_seq += 1
+            if not durable.wants(self._log.message(seq)):
+                continue
+            durable.pending[seq] = _Pending(due_s=self._log.clock(), deliveries=0)
+            if not self._log.faults.strikes(Fault.REORDERED_DELIVERY):
+                return seq
+        return None
+
+    def _hand_out(self, seq: int) -> MemoryDelivery | None:
+        pending = self._durable.pending[seq]
+        try:
+            recorded = self._log.recorded(seq)
+        except UnknownVersion as error:
+            _logger.warning("upgrade me", durable=self._durable.spec.name, why=str(error))
+            pending.due_s = self._log.clock() + self._log.settings.newer_delay_s
+            return None
+        pending.deliveries += 1
+        repeated = self._log.faults.strikes(Fault.REPEATED_DELIVERY)
+        wait_s = 0.0 if repeated else self._durable.spec.ack_wait_s
+        pending.due_s = self._log.clock() + wait_s
+        return MemoryDelivery(self._log, self._durable, recorded, pending.deliveries)
+
+
+class MemoryLog:
+    """An event log in memory, as ``events.log.EventLog`` has it.
+
+    ``clock`` gives seconds since the epoch and never goes back; whoever steps it by hand calls
+    ``wake`` afterwards.  ``faults`` may be changed at any time.
+    """
+
+    def __init__(
+        self,
+        *,
+        faults: Faults | None = None,
+        clock: Callable[[], float] = time.time,
+        settings: LogSettings | None = None,
+    ) -> None:
+        self.faults = faults or Faults()
+        self.clock = clock
+        self.settings = settings or LogSettings()
+        self.bell = _Bell()
+        self._messages: list[Message] = []
+        self._by_job: dict[str, list[int]] = {}
+        self._read: dict[int, Recorded] = {}
+        self._ids: set[str] = set()
+        self._bytes = 0
+        self._durables: dict[str, _Durable] = {}
+        self._metadata: dict[str, str] = {}
+        self._dead_letters: list[DeadLetter] = []
+        self._subscribers: dict[str, list[Subscriber]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # What the consumers and the tests use.
+
+    @property
+    def last_seq(self) -> int:
+        """The sequence of the newest message; 0 while there is none."""
+        return len(self._messages)
+
+    def message(self, seq: int) -> Message:
+        """A message as it is stored."""
+        return self._messages[seq - 1]
+
+    def recorded(self, seq: int) -> Recorded:
+        """A message as it is read; raises ``UnknownVersion``."""
+        found = self._read.get(seq)
+        if found is None:
+            found = self._read[seq] = record(self.message(seq))
+        return found
+
+    def wake(self) -> None:
+        """Let whoever waits look again: something was stored or settled, or the clock moved."""
+        self.bell.ring()
+
+    def keep_dead_letter(self, recorded: Recorded, why: str) -> None:
+        """Put a message aside; putting it aside again changes nothing."""
+        if all(letter.seq != recorded.seq for letter in self._dead_letters):
+            letter = DeadLetter(
+                subject=recorded.subject,
+                seq=recorded.seq,
+                why=why,
+                body=recorded.body,
+                time_s=self.clock(),
+            )
+            self._dead_letters.append(letter)
+
+    def publish_raw(self, text: str, body: bytes, headers: Mapping[str, str] | None = None) -> int:
+        """Store what any client may publish, unread; returns its sequence.
+
+        ValueError for a subject that the stream does not take (a type of a newer build's, with a
+        name that begins with ``x_``, is taken, as if that build had been here).
+        """
+        known = any(matches(wanted, text) for wanted in stream_subjects())
+        if not known and not parse(text).type.startswith("x_"):
+            message = f"no stream takes {text!r}"
+            raise ValueError(message)
+        return self._store(text, dict(headers or {}), body)
+
+    def _store(self, text: str, headers: dict[str, str], body: bytes) -> int:
+        size = len(text) + len(body) + sum(len(item) for pair in headers.items() for item in pair)
+        if self._bytes + size > self.settings.bytes_max:
+            message = f"the log holds {self._bytes} bytes of {self.settings.bytes_max}"
+            raise LogFull(message)
+        self._bytes += size
+        seq = self.last_seq + 1
+        stored = Message(seq=seq, subject=text, headers=headers, body=body, time_s=self.clock())
+        self._messages.append(stored)
+        self._by_job.setdefault(text.split(".")[2], []).append(seq)
+        self.wake()
+        return seq
+
+    # The port.
+
+    async def append(
+        self,
+        tail: Tail,
+        events: Sequence[Event],
+        *,
+        source: str,
+        causation: str = "",
+        traceparent: str = "",
+    ) -> tuple[Recorded, ...]:
+        """Append all or none; the fault of a lost acknowledgement strikes after the storing."""
+        await asyncio.sleep(0)
+        if self.faults.strikes(Fault.REFUSED_APPEND):
+            message = "a fault was asked for: the append did not reach the log"
+            raise LogUnavailable(message)
+        drafts = link(
+            tail,
+            events,
+            source=source,
+            time_s=self.clock(),
+            causation=causation,
+            traceparent=traceparent,
+        )
+        stored = self._append(tail, drafts)
+        if self.faults.strikes(Fault.LOST_ACKNOWLEDGEMENT):
+            message = "a fault was asked for: the append's acknowledgement was lost"
+            raise LogUnavailable(message)
+        return stored
+
+    def _append(self, tail: Tail, drafts: Sequence[Draft]) -> tuple[Recorded, ...]:
+        following = self._of_job(tail.job_id, tail.seq)
+        last = (self._by_job.get(tail.job_id) or [0])[-1]
+        repeated = any(draft.envelope.id in self._ids for draft in drafts)
+        if last != tail.seq or repeated:
+            stored = tuple(self.recorded(seq) for seq in following[: len(drafts)])
+            if already_stored(drafts, stored):
+                return stored
+            message = f"job {tail.job_id} stands at {last}, not at {tail.seq}, or has these events"
+            raise Conflict(message)
+        before, held = self.last_seq, self._bytes
+        try:
+            seqs = [self._store(draft.subject, draft.headers, draft.body) for draft in drafts]
+        except LogFull:
+            self._take_back(tail.job_id, before, held)
+            raise
+        self._ids.update(draft.envelope.id for draft in drafts)
+        return tuple(self.recorded(seq) for seq in seqs)
+
+    def _take_back(self, job_id: str, last_seq: int, held_bytes: int) -> None:
+        """Undo a batch that did not fit as a whole; no one can have seen a part of it yet."""
+        del self._messages[last_seq:]
+        self._bytes = held_bytes
+        self._by_job[job_id] = [seq for seq in self._by_job.get(job_id, []) if seq <= last_seq]
+
+    async def publish_ask(self, job_id: str, type_token: str, body: bytes) -> Recorded:
+        """Publish a client's bare body, or return what this ask stored before."""
+        await asyncio.sleep(0)
+        ask = decode_ask(job_id, type_token, body)
+        text = subject(job_id, type_token)
+        for seq in self._of_job(job_id, 0):
+            if self.message(seq).subject == text:
+                found = self.recorded(seq)
+                if isinstance(found.event, type(ask)) and event_id(found.event) == event_id(ask):
+                    return found
+        usage = await self.usage()
+        if isinstance(ask, RenderRequested) and usage.fullness >= self.settings.asks_up_to:
+            message = f"the log holds {usage.bytes} bytes of {usage.bytes_max}: no new jobs"
+            raise LogFull(message)
+        return self.recorded(self._store(text, {}, body))
+
+    async def read(
+        self, job_id: str, *, after: int = 0, at_least: int = 0, first_seq: int = 0
+    ) -> tuple[Recorded, ...]:
+        """The job's messages above ``after`` and from ``first_seq`` on."""
+        await asyncio.sleep(0)
+        seqs = self._of_job(checked_job_id(job_id), max(after, first_seq - 1))
+        reached = after
+        for _ in range(self.settings.stale_reads_max):
+            stale = self.faults.strikes(Fault.STALE_READ)
+            missing = self.faults.random.randint(1, len(seqs)) if stale and seqs else 0
+            seen = seqs[: len(seqs) - missing]
+            reached = seen[-1] if seen else after
+            if reached >= at_least:
+                return tuple(self.recorded(seq) for seq in seen)
+        reached = seqs[-1] if seqs else after
+        if reached < at_least:
+            message = f"job {job_id} was read up to {reached}, not to {at_least}"
+            raise StaleRead(message)
+        return tuple(self.recorded(seq) for seq in seqs)
+
+    def _of_job(self, job_id: str, after: int) -> list[int]:
+        seqs = self._by_job.get(job_id, [])
+        return seqs[bisect_right(seqs, after) :]
+
+    async def jobs(self) -> tuple[JobListed, ...]:
+        """Every job that was asked for, oldest ask first."""
+        await asyncio.sleep(0)
+        asked = type_filter("render_requested")
+        firsts = {
+            parse(stored.subject).job_id: None
+            for stored in self._messages
+            if matches(asked, stored.subject)
+        }
+        return tuple(JobListed(job_id=job, messages=len(self._by_job[job])) for job in firsts)
+
+    async def consumer(self, durable: str) -> MemoryConsumer:
+        """A reader of a durable; raises ``LogUnavailable`` if ``provision`` did not make it."""
+        found = self._durables.get(durable)
+        if found is None:
+            message = f"durable {durable} is not there yet"
+            raise LogUnavailable(message)
+        return MemoryConsumer(self, found)
+
+    async def provision(
+        self, durables: Sequence[DurableSpec], *, metadata: Mapping[str, str] | None = None
+    ) -> None:
+        """Make the durables, or change those that are there without losing their place."""
+        self._metadata.update(metadata or {})
+        for spec in durables:
+            made = _Durable(spec)
+            kept = self._durables.get(spec.name)
+            if kept is None:
+                self._durables[spec.name] = made
+            else:
+                kept.spec, kept.filters = made.spec, made.filters
+
+    async def metadata(self) -> dict[str, str]:
+        """What the operator noted about the stream."""
+        return dict(self._metadata)
+
+    async def usage(self) -> Usage:
+        """How full the log is."""
+        return Usage(messages=self.last_seq, bytes=self._bytes, bytes_max=self.settings.bytes_max)
+
+    async def backlog(self) -> int:
+        """The messages of all durables that are not settled yet."""
+        return sum(
+            len(durable.pending) + sum(map(durable.wants, self._messages[durable.next_seq - 1 :]))
+            for durable in self._durables.values()
+        )
+
+    async def dead_letters(self) -> tuple[DeadLetter, ...]:
+        """What was put aside as unreadable, oldest first."""
+        return tuple(self._dead_letters)
+
+    async def follow(self, job_id: str | None, *, after: int = 0) -> AsyncIterator[Recorded]:
+        """The messages of a job (or of all) after ``after``, then live, without end."""
+        wanted = job_filter(job_id)
+        seq = after
+        while True:
+            while seq < self.last_seq:
+                seq += 1
+                if matches(wanted, self.message(seq).subject):
+                    yield self.recorded(seq)
+            await self.bell.wait(None)
+
+    async def publish_progress(self, job_id: str, progress: dict[str, Any]) -> None:
+        """Tell each subscriber, each in a task of its own."""
+        body = msgspec.json.encode(progress)
+        for subscriber in self._subscribers.get(checked_job_id(job_id), []):
+            task = asyncio.create_task(subscriber(msgspec.json.decode(body)))
+            self._tasks.add(task)
+            task.add_done_callback(self._told)
+
+    def _told(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _logger.error("a subscriber to progress failed", exc_info=error)
+
+    async def subscribe_progress(
+        self, job_id: str, subscriber: Subscriber
+    ) -> Callable[[], Coroutine[Any, Any, None]]:
+        """Call ``subscriber`` with each progress; returns what ends it."""
+        subscribers = self._subscribers.setdefault(checked_job_id(job_id), [])
+        subscribers.append(subscriber)
+
+        async def unsubscribe() -> None:
+            if subscriber in subscribers:
+                subscribers.remove(subscriber)
+
+        return unsubscribe
+
+    async def close(self) -> None:
+        """Do nothing: the log is its users' as long as one of them has it."""
+
+
+__all__ = ["Fault", "Faults", "MemoryConsumer", "MemoryDelivery", "MemoryLog"]

@@ -1,0 +1,239 @@
+"""Reading the stream without a consumer: direct gets, the leader's own word, and listings.
+
+A service may not make consumers (the right to make one is the right to re-point another's), so a
+job is loaded by direct get: any replica answers it, and may be behind.  The leader is not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Protocol
+
+import msgspec
+
+from events import jetapi
+from events.codec import Message
+from events.jetapi import Refused, Reply
+from events.link import record
+from events.log import JobListed, LogUnavailable, Recorded, StaleRead
+from events.pull import Connection, Follower
+from events.stream import DeadLetter, LogSettings
+from events.subjects import DEAD_LETTERS, STREAM, job_filter, parse, type_filter
+
+BATCH = 512
+"""How many messages one direct get asks for."""
+
+MESSAGES_MAX = 100_000
+"""The longest history of a job that is read; no job of ours comes near it."""
+
+PAGE = 100_000
+"""How many subjects the broker lists at once (its own limit)."""
+
+LISTED_MAX = 1000
+"""How many dead letters are listed."""
+
+_NO_MESSAGE = "404"
+_END_OF_BATCH = "204"
+
+
+class Inbox(Protocol):
+    """The answers to one request."""
+
+    subject: str
+
+    async def next(self, timeout_s: float) -> Reply:
+        """The next answer; raises ``LogUnavailable``."""
+
+    async def end(self) -> None:
+        """Take no more of them."""
+
+
+class Reader(Connection, Protocol):
+    """The connection, as far as reading needs it."""
+
+    def replies(self) -> Inbox:
+        """An inbox under the connection's own subscription."""
+
+    async def request(
+        self, subject: str, body: bytes, headers: Mapping[str, str] | None = None
+    ) -> Reply:
+        """Send a message and wait for its answer; raises ``LogUnavailable``."""
+
+
+async def read_job(
+    connection: Reader, settings: LogSettings, job_id: str, begin: int, at_least: int
+) -> tuple[Recorded, ...]:
+    """The job's messages from sequence ``begin`` on, up to ``at_least`` at the least.
+
+    A read that does not reach it is made again, at last at the leader.  Raises ``StaleRead`` if
+    that does not reach it either, ``UnknownVersion`` and ``LogUnavailable``.
+    """
+    wanted = job_filter(job_id)
+    pause_s = 0.005
+    for _ in range(settings.stale_reads_max):
+        found = await _direct(connection, settings, wanted, begin)
+        if at_least < begin or (found and found[-1].seq >= at_least):
+            return tuple(record(message) for message in found)
+        await asyncio.sleep(pause_s)
+        pause_s *= 4
+    found = await at_leader(connection, wanted, begin - 1, count_max=MESSAGES_MAX)
+    if not found or found[-1].seq < at_least:
+        reached = found[-1].seq if found else begin - 1
+        raise StaleRead(f"job {job_id} was read up to {reached}, not to {at_least}")
+    return tuple(record(message) for message in found)
+
+
+async def _direct(
+    connection: Reader, settings: LogSettings, wanted: str, begin: int
+) -> list[Message]:
+    found: list[Message] = []
+    while len(found) < MESSAGES_MAX:
+        batch = await _direct_batch(connection, settings, wanted, begin)
+        found += batch
+        if len(batch) < BATCH:
+            return found
+        begin = batch[-1].seq + 1
+    raise LogUnavailable(f"{wanted} has more than {MESSAGES_MAX} messages")
+
+
+async def _direct_batch(
+    connection: Reader, settings: LogSettings, wanted: str, begin: int
+) -> list[Message]:
+    """One batch, whole: a message that was lost on the way is missed by the one after it."""
+    await connection.connected(settings.request_timeout_s)
+    inbox = connection.replies()
+    found: list[Message] = []
+    request = {"seq": begin, "next_by_subj": wanted, "batch": BATCH}
+    try:
+        subject = f"{jetapi.API}.DIRECT.GET.{STREAM}"
+        await connection.publish(subject, msgspec.json.encode(request), reply=inbox.subject)
+        while True:
+            reply = await inbox.next(settings.request_timeout_s)
+            message = jetapi.direct(reply)
+            if message is None:
+                break
+            before = int(reply.headers.get("Nats-Last-Sequence", "0"))
+            if found and before != found[-1].seq:
+                raise LogUnavailable(
+                    f"a message between {found[-1].seq} and {message.seq} is lost"
+                )
+            found.append(message)
+    finally:
+        await inbox.end()
+    if reply.status not in (_NO_MESSAGE, _END_OF_BATCH):
+        why = f"{reply.status} {reply.headers.get('Description', '')}"
+        raise LogUnavailable(f"{wanted} could not be read: {why}")
+    last = int(reply.headers.get("Nats-Last-Sequence", "0"))
+    if reply.status == _END_OF_BATCH and (not found or last != found[-1].seq):
+        raise LogUnavailable(f"a batch of {wanted} came without its end")
+    return found
+
+
+async def at_leader(
+    connection: Reader, wanted: str, after: int, *, count_max: int
+) -> list[Message]:
+    """Up to ``count_max`` messages under a filter, above ``after``, one by one at the leader."""
+    found: list[Message] = []
+    while len(found) < count_max:
+        try:
+            request = {"seq": after + 1, "next_by_subj": wanted}
+            answer = await connection.api(f"STREAM.MSG.GET.{STREAM}", request)
+        except Refused as error:
+            if error.code == jetapi.NO_MESSAGE:
+                break
+            raise LogUnavailable(str(error)) from error
+        message = jetapi.got(answer["message"])
+        found.append(message)
+        after = message.seq
+    return found
+
+
+async def last_seq(connection: Reader, wanted: str) -> int:
+    """The last sequence under a filter, at the leader; 0 if there is none."""
+    try:
+        answer = await connection.api(f"STREAM.MSG.GET.{STREAM}", {"last_by_subj": wanted})
+    except Refused as error:
+        if error.code == jetapi.NO_MESSAGE:
+            return 0
+        raise LogUnavailable(str(error)) from error
+    return jetapi.got(answer["message"]).seq
+
+
+async def listed_jobs(connection: Connection) -> tuple[JobListed, ...]:
+    """Every job that was asked for, oldest ask first, with the number of its messages."""
+    counts = await _counts(connection)
+    asks = Follower(connection, type_filter("render_requested"), 0, headers_only=True)
+    jobs: dict[str, None] = {}
+    try:
+        while True:
+            taken = await asks.some(0)
+            for reply, _ in taken:
+                jobs.setdefault(parse(reply.subject).job_id)
+            if asks.at_end:
+                break
+    finally:
+        await asks.end()
+    return tuple(JobListed(job_id=job, messages=counts.get(job, 0)) for job in jobs)
+
+
+async def _counts(connection: Connection) -> dict[str, int]:
+    """How many messages each job has, from the broker's own index of subjects."""
+    counts: dict[str, int] = {}
+    offset, total = 0, 1
+    while offset < total:
+        request = {"subjects_filter": job_filter(None), "offset": offset}
+        try:
+            info = await connection.api(f"STREAM.INFO.{STREAM}", request)
+        except Refused as error:
+            raise LogUnavailable(str(error)) from error
+        page = info["state"].get("subjects") or {}
+        for subject, count in page.items():
+            job_id = parse(subject).job_id
+            counts[job_id] = counts.get(job_id, 0) + count
+        offset += PAGE
+        total = int(info.get("total", 0))
+    return counts
+
+
+async def unsettled(connection: Connection) -> int:
+    """The messages that the durables have not handed out, or not seen settled."""
+    count, offset, total = 0, 0, 1
+    while offset < total:
+        try:
+            page = await connection.api(f"CONSUMER.LIST.{STREAM}", {"offset": offset})
+        except Refused as error:
+            raise LogUnavailable(str(error)) from error
+        consumers = page.get("consumers") or []
+        for info in consumers:
+            if info["config"].get("durable_name"):
+                count += info["num_pending"] + info["num_ack_pending"]
+        offset += max(1, len(consumers))
+        total = int(page.get("total", 0))
+    return count
+
+
+async def listed_dead_letters(connection: Connection) -> tuple[DeadLetter, ...]:
+    """What was put aside as unreadable, oldest first, at most ``LISTED_MAX``."""
+    letters: list[DeadLetter] = []
+    seq = 1
+    while len(letters) < LISTED_MAX:
+        try:
+            request = {"seq": seq, "next_by_subj": ">"}
+            answer = await connection.api(f"STREAM.MSG.GET.{DEAD_LETTERS}", request)
+        except Refused as error:
+            if error.code == jetapi.NO_MESSAGE:
+                break
+            raise LogUnavailable(str(error)) from error
+        message = jetapi.got(answer["message"])
+        seq = message.seq + 1
+        letters.append(
+            DeadLetter(
+                subject=message.headers.get("Pytoon-Subject", ""),
+                seq=int(message.headers.get("Pytoon-Seq", "0")),
+                why=message.headers.get("Pytoon-Why", ""),
+                body=message.body,
+                time_s=message.time_s,
+            )
+        )
+    return tuple(letters)

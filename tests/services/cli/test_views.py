@@ -1,0 +1,166 @@
+"""The shapes that scripts rely on, and the words that people read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from events.spec import Warned
+from events.types import (
+    Foreign,
+    Problem,
+    Reason,
+    RenderCancelled,
+    RenderCancelRequested,
+    RenderFailed,
+    RenderRejected,
+    RungDescended,
+    SegmentFailed,
+    event_id,
+)
+from services.cli.views import (
+    end_reason,
+    event_view,
+    option_of,
+    problem_line,
+    status_lines,
+    status_view,
+    steps,
+    verdict_view,
+)
+from tests.builders import (
+    JOB,
+    LADDER,
+    completed,
+    history,
+    job_after,
+    planned,
+    requested,
+    segment_requested,
+    whole_history,
+)
+
+_PROBLEM = Problem(
+    field="target_duration_seconds", value="61", limit="1 to 60", hint="ask for a shorter film"
+)
+
+
+def test_an_event_is_told_with_five_keys() -> None:
+    """seq, type, id, time, data: what ``pytoon log --json`` promises."""
+    (stored,) = history(segment_requested())
+    view = event_view(stored)
+    assert list(view) == ["seq", "type", "id", "time", "data"]
+    assert (view["seq"], view["type"]) == (1, "segment_requested")
+    assert view["id"] == event_id(segment_requested())
+    assert view["time"] == "1970-01-12T13:46:40.000+00:00"
+    assert view["data"]["rung"] == {"engine": "null", "archetype": "OVERLAY"}
+    assert "type" not in view["data"]
+
+
+def test_a_foreign_message_is_told_too() -> None:
+    """It is in the log, so it is in the listing."""
+    (stored,) = history(Foreign(seq=1, subject="s", why="not JSON"))
+    view = event_view(stored)
+    assert (view["type"], view["data"]["why"]) == ("foreign", "not JSON")
+
+
+def test_a_status_has_what_scripts_ask_for() -> None:
+    """The keys of ``pytoon status --json``."""
+    view = status_view(job_after(*whole_history()), Path("/store/film"))
+    expected = {"job_id", "status", "segments", "output", "downgrades", "warnings", "problems"}
+    assert expected <= set(view)
+    assert (view["job_id"], view["status"]) == (JOB, "completed")
+    assert (view["output"], view["sha256"]) == ("/store/film", "d" * 64)
+    first = view["segments"][0]
+    told = {key: first[key] for key in ("index", "status", "engine", "attempts")}
+    assert told == {"index": 0, "status": "rendered", "engine": "null", "attempts": 1}
+    msgspec.json.encode(view)
+
+
+def test_a_failed_segment_says_why() -> None:
+    """So does a downgrade: neither is hidden."""
+    failed = SegmentFailed(
+        job_id=JOB, segment=0, attempt=1, rung=LADDER[0], reason=Reason.OUT_OF_MEMORY,
+        retryable=False, detail="600 MB", elapsed_s=1.0,
+    )  # fmt: skip
+    stepped = RungDescended(
+        job_id=JOB, segment=None, rung_index=2, from_rung=LADDER[0], to_rung=LADDER[2],
+        reason=Reason.OUT_OF_MEMORY, detail="600 MB",
+    )  # fmt: skip
+    at_failure = job_after(requested(), planned(), segment_requested(), failed)
+    assert status_view(at_failure)["segments"][0]["failure"] == "out_of_memory: 600 MB"
+    job = job_after(requested(), planned(), segment_requested(), failed, stepped)
+    assert status_view(job)["downgrades"][0]["to_rung"]["archetype"] == "MEME_TEXT"
+    expected = (
+        "  downgrade: the film went from null OVERLAY to compositor MEME_TEXT "
+        "(out_of_memory: 600 MB)"
+    )
+    assert expected in status_lines(job)
+
+
+def test_a_rejection_names_field_option_value_limit_and_hint() -> None:
+    """Whoever reads it knows what to type next."""
+    job = job_after(requested(), RenderRejected(job_id=JOB, problems=(_PROBLEM,)))
+    expected = "target_duration_seconds (--duration): '61' must be 1 to 60; ask for a shorter film"
+    assert problem_line(_PROBLEM) == expected
+    view = status_view(job)
+    assert view["problems"] == [{"message": expected, **msgspec.to_builtins(_PROBLEM)}]
+    assert (view["status"], view["segments"]) == ("rejected", [])
+
+
+def test_a_second_request_with_another_body_is_a_problem() -> None:
+    """The first one stands, and a person is told."""
+    view = status_view(job_after(requested(), requested(target_duration_seconds=7)))
+    assert "second request" in view["problems"][0]["message"]
+
+
+def test_the_verdict_ends_a_render() -> None:
+    """The keys of the last line of ``pytoon render --json``."""
+    warned = Warned(code="quiet", message="the music is quiet")
+    events = whole_history()
+    end = msgspec.structs.replace(completed(), warnings=(warned,))
+    view = verdict_view(job_after(*events[:-1], end), Path("out.mp4"))
+    expected = {
+        "job_id": JOB,
+        "output": "out.mp4",
+        "sha256": "d" * 64,
+        "frames": 180,
+        "duration_s": 6.0,
+        "downgrades": [],
+        "warnings": [{"code": "quiet", "message": "the music is quiet"}],
+    }
+    assert expected == {key: view[key] for key in expected}
+
+
+def test_options_are_found_by_field() -> None:
+    """Also of a list's entry."""
+    found = [option_of(field) for field in ("image_uris[2]", "beats", "cta", "brand_safe", "")]
+    assert found == ["--image", "--beat", "--cta", "--brand-safe", ""]
+
+
+def test_steps_are_timed_by_their_events() -> None:
+    """One second lies between any two events of the history."""
+    stored = history(*whole_history())
+    job = job_after(*whole_history())
+    expected = [
+        ("planning", 1.0),
+        ("segments", 5.0),
+        ("soundtrack", 3.0),
+        ("assembly", 1.0),
+        ("in all", 8.0),
+    ]
+    assert expected == steps(job, stored)
+
+
+def test_an_end_without_a_film_has_a_reason() -> None:
+    """Failed and cancelled say why."""
+    failed = RenderFailed(job_id=JOB, reason=Reason.TIMEOUT, detail="3600 s are over")
+    asked = RenderCancelRequested(job_id=JOB, why="typo")
+    cancelled = RenderCancelled(job_id=JOB, why="typo")
+    found = [
+        end_reason(job_after(requested(), failed)),
+        end_reason(job_after(requested(), asked, cancelled)),
+        end_reason(job_after(requested())),
+    ]
+    assert found == ["timeout: 3600 s are over", "cancelled: typo", None]

@@ -1,0 +1,182 @@
+"""Seeded simulations of whole jobs: whatever dies or lies, each job ends, and in the same bytes.
+
+A failing seed is printed by its parameter; it then becomes a case of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from events.faults import Fault, Faults
+from events.job import Job, JobStatus
+from events.types import Event, RenderCancelRequested, RenderCompleted, type_name
+from tests.simulation.world import World
+
+pytestmark = pytest.mark.looptime
+
+ALL_FAULTS = {
+    Fault.STALE_READ: 0.1,
+    Fault.LOST_ACKNOWLEDGEMENT: 0.05,
+    Fault.REFUSED_APPEND: 0.05,
+    Fault.REPEATED_DELIVERY: 0.1,
+    Fault.FORGOTTEN_ACK: 0.05,
+    Fault.REORDERED_DELIVERY: 0.1,
+}
+
+
+async def end_of(world: World, *, copies: int = 1, seconds: float = 15) -> Job:
+    """One job of the world, run to its end."""
+    tasks = await world.start(copies)
+    try:
+        await world.ask("film", target_duration_seconds=seconds)
+        return await world.ended("film")
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def undisturbed(folder: Path) -> str:
+    """The sha256 that a quiet world makes."""
+    return output_of(await end_of(World(folder, seed=0)))
+
+
+def output_of(job: Job) -> str:
+    """The sha256 of a completed job's film."""
+    assert isinstance(job.end, RenderCompleted), job.end
+    return job.end.output.sha256
+
+
+async def history_is_sound(world: World, job_id: str = "film") -> None:
+    """No event twice, no gap in the ordinals, the chain of digests whole, one end at most."""
+    world.log.faults = Faults()
+    history = await world.log.read(job_id)
+    ids = [entry.envelope.id for entry in history if entry.envelope]
+    assert len(ids) == len(set(ids))
+    for before, after in itertools.pairwise(history):
+        assert after.envelope is not None
+        assert after.envelope.prev == before.digest
+    ordinals = [entry.envelope.ordinal for entry in history if entry.envelope]
+    assert ordinals == list(range(2, len(history) + 1))
+    ends = [e for e in history if type_name(e.event) == "render_completed"]  # type: ignore[arg-type]
+    assert len(ends) == 1
+
+
+async def test_a_quiet_world_renders_each_segment_once(tmp_path: Path) -> None:
+    """Nothing goes wrong, so nothing is done twice."""
+    world = World(tmp_path, seed=1)
+    job = await end_of(world)
+    assert job.status is JobStatus.COMPLETED
+    assert sorted(world.renders) == [("film", index, 1) for index in range(5)]
+    assert job.downgrades == ()
+    await history_is_sound(world)
+
+
+@pytest.mark.parametrize("seed", range(30))
+async def test_deaths_and_lies_end_in_the_same_bytes(tmp_path: Path, seed: int) -> None:
+    """Actors die at appends, the log repeats, forgets and gives stale reads: same film."""
+    expected = await undisturbed(tmp_path)
+    world = World(tmp_path, seed, Faults(chance=ALL_FAULTS, seed=seed), restless=0.2)
+    job = await end_of(world, copies=1 + seed % 2)
+    assert output_of(job) == expected
+    assert job.downgrades == ()
+    await history_is_sound(world)
+
+
+class DiesOnce(World):
+    """A world in which one append, counted over all actors, kills its process."""
+
+    fatal = ("before", 1)
+    seen = 0
+
+    def _die(self, when: str, events: Sequence[Event]) -> bool:
+        kind, number = self.fatal
+        if when != kind:
+            return False
+        self.seen += 1
+        self.deaths += self.seen == number
+        return self.seen == number
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("number", range(1, 10))
+async def test_a_death_at_every_append(tmp_path: Path, when: str, number: int) -> None:
+    """Each append of a job is a boundary; dying on either side of it changes nothing."""
+    expected = await undisturbed(tmp_path)
+    world = DiesOnce(tmp_path, seed=2)
+    world.fatal = (when, number)
+    job = await end_of(world)
+    assert world.deaths == 1
+    assert output_of(job) == expected
+    await history_is_sound(world)
+    # At most the segments that were in flight at the death are rendered again.
+    assert len(world.renders) <= 5 + 2
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_failing_engines_never_end_without_a_word(tmp_path: Path, seed: int) -> None:
+    """The null engine is the only rung here: a job completes, or fails and says why."""
+    world = World(tmp_path, seed, restless=0.05, engine_failures=0.4)
+    job = await end_of(world)
+    assert job.status in {JobStatus.COMPLETED, JobStatus.FAILED}
+    if job.status is JobStatus.FAILED:
+        assert getattr(job.end, "detail", "")
+
+
+async def test_two_assemblers_publish_one_completion(tmp_path: Path) -> None:
+    """Three processes of every actor share the work; the log has one of each outcome."""
+    world = World(tmp_path, seed=5)
+    job = await end_of(world, copies=3)
+    assert job.status is JobStatus.COMPLETED
+    await history_is_sound(world)
+
+
+async def test_a_short_film_overtakes_a_long_one(tmp_path: Path) -> None:
+    """A 1-segment job behind a 20-segment one ends before the long one's tenth segment."""
+    world = World(tmp_path, seed=6)
+    tasks = await world.start()
+    await world.ask("long", target_duration_seconds=60)
+    await world.ask("short", target_duration_seconds=2)
+    short = await world.ended("short")
+    long = await world.ended("long")
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    rendered = [
+        entry.time_s
+        for entry in await world.log.read("long")
+        if type_name(entry.event) == "segment_rendered"  # type: ignore[arg-type]
+    ]
+    assert long.status is JobStatus.COMPLETED
+    assert short.ended_s < rendered[9]
+
+
+async def test_a_cancel_ends_a_job_in_the_middle(tmp_path: Path) -> None:
+    """Running work is stopped, and nothing but the cancel ends the job."""
+    world = World(tmp_path, seed=7)
+    tasks = await world.start()
+    await world.ask("film", target_duration_seconds=60)
+    while len(world.renders) < 3:
+        await asyncio.sleep(0.1)
+    await world.log.publish_ask("film", "render_cancel_requested", b'{"why": "enough"}')
+    job = await world.ended("film")
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert job.status is JobStatus.CANCELLED
+    assert isinstance(job.cancel, RenderCancelRequested)
+    assert len(world.renders) < 20
+
+
+async def test_the_second_request_starts_nothing(tmp_path: Path) -> None:
+    """A job id is used once, whatever the second body says."""
+    world = World(tmp_path, seed=8)
+    await end_of(world)
+    before = len(await world.log.read("film"))
+    await world.ask("film", target_duration_seconds=30)
+    assert len(await world.log.read("film")) == before
