@@ -31,7 +31,7 @@ TILE = 0.25
 RING = 1.3
 """Ratio of neighbouring rings: growing a picture of them by its square changes nothing."""
 BLUR_SHARE = 0.045
-LIGHT_FROM = 0.56
+LIGHT_FROM = 0.68
 """Mean brightness (0..1) from which a product is light, and set before a deep ground."""
 
 
@@ -148,7 +148,7 @@ def own_blur(picture: Plane, stage: Stage, *, dim: float) -> Wash:
     x, y = _grid(stage.tall, size[0])
     ground = np.clip(soft * keep, 0, 255)
     shade = np.zeros(3, np.float32)
-    return make_wash(_vignetted_to(ground, x, y, stage.tall, shade, 0.45))
+    return make_wash(_vignetted_to(ground, x, y, stage.tall, shade, 0.32))
 
 
 def _vignetted(
@@ -199,7 +199,7 @@ def bold(
     """
     chroma = min(max(accent.chroma * 1.25, 0.12), 0.2)
     dark = product_lightness >= LIGHT_FROM
-    base, disc, band = (0.42, 0.58, 0.34) if dark else (0.72, 0.88, 0.62)
+    base, disc, band = (0.60, 0.42, 0.52) if dark else (0.73, 0.93, 0.64)
     board = _Board(stage.tall, width_px)
     canvas = board.canvas
     accent = accent.at(accent.lightness, turn=-16.0 * variant)
@@ -217,7 +217,7 @@ def bold(
     ring = board.paint(accent.at(0.97, 0.01), 0.8, stroke=0.014)
     canvas.drawCircle(0.09, stage.tall * 0.115, 0.075, ring)
     canvas.restore()
-    canvas.drawCircle(*stage.centre, 0.43, board.paint(accent.at(disc, chroma * 0.75, -8)))
+    canvas.drawCircle(*stage.centre, 0.43, board.paint(accent.at(disc, chroma * (0.9 if dark else 0.4), -8)))
     canvas.drawCircle(
         *stage.centre, 0.485, board.paint(accent.at(disc, chroma * 0.6), 0.9, stroke=0.008)
     )

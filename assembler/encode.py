@@ -51,7 +51,7 @@ The buffer is large enough for a detailed first frame; other pictures do not fee
 X264_PARAMS = "bframes=0:open-gop=0:stitchable=1"
 
 
-class EncodeError(Exception):
+class EncodeError(RuntimeError):
     """A piece could not be encoded; the frames given do not fit the plan, or the encoder broke."""
 
 
@@ -191,7 +191,7 @@ def _encode(
         for frame in frames:
             if done == count:
                 raise EncodeError(f"more than the planned {count} frames were given")
-            _fill(picture, frame)
+            fill(picture, frame)
             picture.pts = done
             picture.time_base = stream.codec_context.time_base
             container.mux(stream.encode(picture))
@@ -227,7 +227,7 @@ def _configure(
     }
 
 
-def _fill(picture: av.VideoFrame, frame: Frame) -> None:
+def fill(picture: av.VideoFrame, frame: Frame) -> None:
     """Copy a frame's planes into the one picture that is encoded from (x264 copies it again)."""
     for plane, source in zip(picture.planes, (frame.y, frame.u, frame.v), strict=True):
         if source.shape != (plane.height, plane.width):
@@ -251,6 +251,7 @@ __all__ = [
     "PieceInfo",
     "default_profile",
     "encode_piece",
+    "fill",
     "fingerprint_here",
     "fingerprint_of",
     "libraries",

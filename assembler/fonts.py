@@ -40,6 +40,8 @@ _PACKAGES: Final = {
     **dict.fromkeys(("Hani", "Hira", "Kana", "Hang", "Bopo"), "fonts-noto-cjk"),
     "Zzzz": "",
 }
+# Glyphs that say something else, by family: ≠ is drawn as =, ₵ as ¢, ₿ as ƒ, or as nothing.
+_WRONG: Final = {"Anton": "≠₵", "Bebas Neue": "₿\ue0ff\ueffd\uf000"}
 # Characters of several scripts are named by their block.
 _SHARED: Final = ("Zyyy", "Zinh")
 _LAST_RESORTS = regex.compile(r"last ?resort|blank|notdef|tofu|fallback", regex.IGNORECASE)
@@ -125,8 +127,9 @@ def open_face(path: Path, family: str = "") -> Any:
 
 
 def covers(typeface: Any, text: str) -> bool:
-    """Tell whether ``typeface`` has a glyph for all of ``text`` that needs ink."""
-    return all(typeface.unicharToGlyph(ord(char)) for char in drawn(text))
+    """Tell whether ``typeface`` has a right glyph for all of ``text`` that needs ink."""
+    wrong = _WRONG.get(str(typeface.getFamilyName()), "")
+    return all(typeface.unicharToGlyph(ord(char)) and char not in wrong for char in drawn(text))
 
 
 def split_runs(text: str, typefaces: Sequence[Any]) -> list[tuple[str, int]]:

@@ -2,7 +2,7 @@
 
 All pieces of a film carry the same parameter sets, begin with an IDR and have no B-frames, so a
 packet's time is the number of its frame.  A piece for which that does not hold (another build, a
-foreign tool) is decoded and encoded again with the film's profile, and told as a warning.
+foreign tool) is decoded and encoded again with the film's profile, and the report names it.
 
 The sound begins at its first packet: its priming was left out when it was encoded (``sound``),
 so that it is in time also for a player that ignores edit lists.  Its last packet is cut short to
@@ -29,7 +29,7 @@ from assembler.encode import (
     open_packets,
 )
 from assembler.planes import Frame
-from events.spec import EncoderProfile, Warned
+from events.spec import EncoderProfile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -45,24 +45,28 @@ MOVIE_TIMESCALE = 48_000
 """Ticks a second of the movie header: divisible by the usual frame rates and sample rates."""
 
 
-class JoinError(Exception):
+class JoinError(RuntimeError):
     """A part does not fit the film; ``piece`` is its index in the row, or None for the sound.
 
     What to do next: render that piece again.
     """
 
     def __init__(self, detail: str, piece: int | None = None) -> None:
+        """Keep what is wrong with which part."""
         super().__init__(detail)
         self.piece = piece
 
 
 @dataclass(frozen=True, slots=True)
 class JoinReport:
-    """What was joined; ``audio_samples`` is the length of the sound track."""
+    """What was joined; ``audio_samples`` is the length of the sound track.
+
+    ``encoded_again`` are indices of pieces that did not fit the others: worth a warning.
+    """
 
     frames: int
     audio_samples: int
-    warnings: tuple[Warned, ...]
+    encoded_again: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,6 @@ def join(
             raise JoinError(f"has {survey.frames} frames where {count} are planned", index)
     size = width, height, fps
     misfits = _misfits(surveys, profile, size)
-    warnings: list[Warned] = []
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".join-") as scratch:
         row = list(pieces)
         for index in misfits:
@@ -108,14 +111,8 @@ def join(
                 profile=profile,
                 size=size,
             )
-            warnings.append(
-                Warned(
-                    code="piece_encoded_again",
-                    message=f"piece {index} came from another encoder: encoded again to fit",
-                )
-            )
         samples = _copy(row, soundtrack, out, Fraction(sum(counts), fps), fps)
-    return JoinReport(sum(counts), samples, tuple(warnings))
+    return JoinReport(sum(counts), samples, tuple(misfits))
 
 
 def _survey(path: Path, index: int) -> Survey:

@@ -78,7 +78,7 @@ class Sizes:
 
 
 _PLAIN: Final = Look(
-    shadow_blur=0.13, shadow_drop=0.045, shadow_strength=0.85, tracking=-0.012, large_px=92
+    shadow_blur=0.11, shadow_drop=0.045, shadow_strength=0.85, tracking=-0.012, large_px=92
 )
 _LOOKS: Final[Mapping[str, Look]] = {
     "Inter": _PLAIN,
@@ -101,8 +101,8 @@ _LOOKS: Final[Mapping[str, Look]] = {
         shadow_drop=0.075,
         shadow_strength=1.0,
         plate=Plate.NEVER,
-        pad_x=0.2,
-        pad_y=0.2,
+        pad_x=0.24,
+        pad_y=0.27,
         leading=0.94,
         tracking=0.012,
         large_px=148,
@@ -141,7 +141,14 @@ def look_of(style: Style) -> Look:
     """Give the look of ``style``; a brand's own font is set as Inter is."""
     look = _LOOKS.get(canonical(style.font), _PLAIN)
     if style.glow and look.plate is not Plate.ALWAYS:
-        return replace(look, glow_blur=0.22, glow_colour=0xFFFFE9B8)
+        return replace(
+            look,
+            shadow_strength=look.shadow_strength / 2,
+            glow_blur=0.16,
+            glow_colour=0xFFFFE9B8,
+            pad_x=0.46,
+            pad_y=0.42,
+        )
     return look
 
 

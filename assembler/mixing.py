@@ -19,7 +19,7 @@ LOOP_S_MIN = 0.05
 """A shorter track is heard once: repeated, it would be a tone of its own."""
 
 MUSIC_FADE_IN_S = 0.05
-MUSIC_FADE_OUT_S = 1.2
+MUSIC_FADE_OUT_S = 0.8
 VOICE_CUT_FADE_S = 0.15
 EDGE_FADE_S = 0.004
 

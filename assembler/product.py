@@ -25,6 +25,8 @@ SHADE_REACH_PX = 170
 SMALL_SHARE = 0.42
 """A product that covers less than this share of its area's shorter edge is set on a plate."""
 PLATE_MARGIN = 0.11
+PLATE_GROWTH = 2.6
+GRAIN_SEED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,11 +164,14 @@ class Silhouette:
         soft: Floats = cv2.GaussianBlur(moved, (0, 0), max(blur_px * self.unit, 0.3))
         return soft
 
-    def floor(self, blur_px: float, squash: float) -> Floats:
-        """Return what the silhouette throws on the floor: squashed about its foot, blurred."""
+    def floor(self, blur_px: float, squash: float, near: float) -> Floats:
+        """Return what the silhouette's lowest ``near`` (share) throws on the floor, blurred."""
         foot = self.alpha.shape[0] - self.reach
         matrix = np.array([[1, 0, 0], [0, squash, foot - squash * foot]], np.float32)
-        flat = cv2.warpAffine(self.alpha, matrix, self.alpha.shape[::-1])
+        # Only what is near the floor touches it: a cup that widens upwards stands on its foot.
+        low = self.alpha.copy()
+        low[: foot - max(2, round((foot - self.reach) * near))] = 0
+        flat = cv2.warpAffine(low, matrix, low.shape[::-1])
         soft: Floats = cv2.GaussianBlur(
             flat, (0, 0), blur_px * self.unit * 1.6, sigmaY=max(blur_px * self.unit * 0.5, 0.3)
         )
@@ -176,16 +181,17 @@ class Silhouette:
         """Return a patch of one colour with this share (0..1) of it."""
         size = (share.shape[1] * SHADE_STEP, share.shape[0] * SHADE_STEP)
         full = cv2.resize(np.clip(share, 0, 1), size, interpolation=cv2.INTER_LINEAR)
-        # Below half a step nothing shows but the edge of the patch.
-        rgba = rounded(full[..., None] * np.array([*rgb, 255], np.float32))
+        # Noise of one code value, where there is anything: a faint shadow has no steps.
+        noise = np.random.Generator(np.random.PCG64(GRAIN_SEED)).random(full.shape, np.float32)
+        full += np.where(full > 1 / 255, (noise - 0.5) / 255, 0)
+        rgba = rounded(np.clip(full, 0, 1)[..., None] * np.array([*rgb, 255], np.float32))
         return patch_from_rgba(rgba, *self.corner)
 
 
-def shadows(shape: Silhouette, *, cut_out: bool, strong: bool) -> list[Shade]:
+def shadows(shape: Silhouette, *, cut_out: bool, weight: float) -> list[Shade]:
     """Return the shadows of a product: on the floor if it is cut out, else on the wall."""
-    weight = 1.25 if strong else 1.0
     if cut_out:
-        contact = shape.floor(11, 0.06) * 0.80 + shape.floor(38, 0.13) * 0.45
+        contact = shape.floor(10, 0.16, 0.08) * 0.85 + shape.floor(34, 0.22, 0.4) * 0.5
         ambient = shape.soft(46, 26) * 0.20
         share = 1 - (1 - np.clip(contact, 0, 1)) * (1 - ambient)
     else:
@@ -205,7 +211,7 @@ def glow(shape: Silhouette, tone: Tone) -> Shade:
 
 def plate(box: Box, area: Box, unit: float, tone: Tone) -> tuple[Patch, Patch]:
     """Return a plate for a small product and its shadow: it is set smaller, but not lost."""
-    edge = min(area.width, area.height) * 0.62
+    edge = min(min(area.width, area.height) * 0.62, max(box.width, box.height) * PLATE_GROWTH)
     width = max(edge, box.width * (1 + 2 * PLATE_MARGIN))
     height = max(edge, box.height * (1 + 2 * PLATE_MARGIN))
     width, height = min(width, area.width), min(height, area.height)
@@ -219,7 +225,7 @@ def plate(box: Box, area: Box, unit: float, tone: Tone) -> tuple[Patch, Patch]:
     rgba[..., 3] = 255
     card = rounded(rgba * (mask[..., None].astype(np.float32) / 255))
     shape = Silhouette(mask, outer, unit)
-    dark = shadows(shape, cut_out=False, strong=False)[0].patch
+    dark = shadows(shape, cut_out=False, weight=0.9)[0].patch
     return dark, patch_from_rgba(card, int(outer.x), int(outer.y))
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from assembler import backgrounds
 from assembler.backgrounds import PATTERNS, Stage
+from assembler.captions import block_box
 from assembler.colour import Tone, accent
 from assembler.layers import (
     Beats,
@@ -23,7 +24,7 @@ from assembler.layers import (
     ShapesLayer,
     WashLayer,
 )
-from assembler.layout import STAGE, place, product_areas, safe_box
+from assembler.layout import STAGE, clear_middle, place, product_areas, safe_box
 from assembler.motion import Profile, Scene, camera, profiles
 from assembler.planes import Patch
 from assembler.product import (
@@ -51,7 +52,10 @@ PANEL_SCALE_MAX = 2.0
 PRODUCT_SCALE_MAX = 1.6
 PANEL_ASPECT_HERO = 1.6
 PANEL_ASPECT_MEME = 1.0
+PANEL_ASPECT_MIN = 0.8
 PANEL_MIDDLE = 0.44
+PANEL_EDGE = 0.04
+RIM_PX = 14
 PERSON_FOCUS = Box(x=0.42, y=0.28, width=0.16, height=0.16)
 LIVELY = (Motion.PUNCHY, Motion.CHAOTIC)
 PARTS_KEPT = 6
@@ -174,57 +178,60 @@ class Scenes:
 
     def _panel(self, plan: SegmentPlan, asset: Asset, panel_aspect: float) -> Layer:
         """Return a picture set smaller over its own blurred copy."""
-        width, height = self._spec.width, self._spec.height
-        shape = asset.width / asset.height
-        shown = min(max(shape, 0.8), max(panel_aspect, 0.8))
+        width = self._spec.width
+        shown = min(max(asset.width / asset.height, PANEL_ASPECT_MIN), panel_aspect)
         grown = width / min(asset.width, asset.height * shown)
-        full_bleed = grown <= PANEL_SCALE_MAX * 1.4 * self._unit
-        if full_bleed:
-            panel_w, panel_h = float(width), width / shown
-        else:
-            shown = shape
-            scale = min(
-                PANEL_SCALE_MAX * self._unit,
-                width * 0.82 / asset.width,
-                height * 0.56 / asset.height,
-            )
-            panel_w, panel_h = asset.width * scale, asset.height * scale
-        area = self._even_area(panel_w, panel_h)
-        box = Box(x=area[0], y=area[1], width=area[2], height=area[3])
-        tones = accent(asset.palette)
-        solid = np.full((64, 64), 255, np.uint8)
         under: list[Patch] = []
-        if not full_bleed:
-            edge = width * 0.62
-            if max(box.width, box.height) < edge * SMALL_SHARE:
-                outer = Box(x=width * 0.1, y=height * 0.2, width=width * 0.8, height=height * 0.5)
-                paper = Tone(0.96, 0.008, tones.hue)
-                under.extend(plate(box, outer, self._unit, paper))
-            else:
-                under.extend(self._mat(box, tones))
+        if grown <= PANEL_SCALE_MAX * 1.4 * self._unit:
+            area = self._across(shown, low=panel_aspect == PANEL_ASPECT_MEME)
+            solid = np.full((64, 64), 255, np.uint8)
+            shape = Silhouette(solid, _box(area), self._unit)
+            under.extend(shade.patch for shade in shadows(shape, cut_out=False, weight=1.25))
         else:
-            shape_of = Silhouette(solid, box, self._unit)
-            under.extend(
-                shade.patch for shade in shadows(shape_of, cut_out=False, strong=True)
+            within = self._scaled(STAGE)
+            where = place(
+                product_areas(self._spec, within),
+                asset.width,
+                asset.height,
+                room=RIM_PX * 2 * self._unit,
+                scale_max=PANEL_SCALE_MAX * self._unit,
+                towards=clear_middle(self._spec, within),
             )
-        path = self._camera(plan, asset, area[2] / area[3])
-        picture = PictureLayer(self._still(asset), path, area[2])
-        return Panel(self._own_ground(plan, asset, 0.78), under, picture, area)
+            area = _even_area(where.box)
+            under.extend(self._mount(_box(area), accent(asset.palette)))
+        picture = PictureLayer(
+            self._still(asset), self._camera(plan, asset, area[2] / area[3]), area[2]
+        )
+        return Panel(self._own_ground(plan, asset, 0.8), under, picture, area)
 
-    def _mat(self, box: Box, tones: Tone) -> list[Patch]:
-        """Return a light border around a small picture, and its shadow."""
-        rim = 14 * self._unit
+    def _across(self, shown: float, *, low: bool) -> tuple[int, int, int, int]:
+        """Return the area of a panel as wide as the frame, beside the captions if it can be.
+
+        With ``low`` it goes below captions in the middle, as far down as the frame's end allows.
+        """
+        width, height = self._spec.width, self._spec.height
+        gap = 2 * RIM_PX * self._unit
+        tall = width / shown
+        top, bottom = height * PANEL_EDGE, height * (1 - PANEL_EDGE)
+        y = height * PANEL_MIDDLE - tall / 2
+        block = block_box(self._spec.captions)
+        if block is not None and low and block.y - top < height / 2:
+            y = block.y + block.height + gap
+            tall = min(tall, bottom - y)
+        elif block is not None and block.y > height / 2:
+            y = min(y, max(block.y - gap - tall, top))
+        return _even_area(Box(x=0, y=max(y, 0), width=width, height=min(tall, height)))
+
+    def _mount(self, box: Box, tones: Tone) -> tuple[Patch, ...]:
+        """Return what a small picture is set on: a plate if it is tiny, else a light border."""
+        if max(box.width, box.height) < self._spec.width * SMALL_SHARE * 0.6:
+            within = self._scaled(STAGE)
+            return plate(box, within, self._unit, Tone(0.96, 0.008, tones.hue))
+        rim = RIM_PX * self._unit
         outer = Box(
             x=box.x - rim, y=box.y - rim, width=box.width + 2 * rim, height=box.height + 2 * rim
         )
-        return list(plate(outer, outer, self._unit * 0.35, Tone(0.97, 0.006, tones.hue)))
-
-    def _even_area(self, width: float, height: float) -> tuple[int, int, int, int]:
-        wide = min(2 * round(width / 2), self._spec.width)
-        high = min(2 * round(height / 2), self._spec.height)
-        x = (self._spec.width - wide) // 4 * 2
-        y = 2 * round((self._spec.height * PANEL_MIDDLE - high / 2) / 2)
-        return x, max(0, y), max(wide, 2), max(high, 2)
+        return plate(outer, outer, self._unit * 0.35, Tone(0.97, 0.006, tones.hue))
 
     # Grounds.
 
@@ -282,15 +289,22 @@ class Scenes:
 
     # Products.
 
-    def _product(self, index: int, within: Box, scale_max: float, *, clear: bool) -> Product:
-        """Return a product at its place; ``clear`` keeps it out of the captions' way."""
+    def _product(self, index: int, within: Box, scale_max: float) -> Product:
+        """Return a product at its place, out of the way of captions and watermark."""
         asset = self._spec.assets[index]
         pixels = _visible(self._still(asset), asset)
         high, wide = pixels.shape[:2]
         motion = self._product_profile.product
-        areas = product_areas(self._spec, within) if clear else (within,)
+        areas = product_areas(self._spec, within)
         room = Product.room(motion, self._unit, areas[0])
-        where = place(areas, wide, high, room=room, scale_max=scale_max * self._unit)
+        where = place(
+            areas,
+            wide,
+            high,
+            room=room,
+            scale_max=scale_max * self._unit,
+            towards=clear_middle(self._spec, within),
+        )
         product = Product(
             pixels,
             where,
@@ -315,7 +329,8 @@ class Scenes:
             return
         shape = Silhouette(np.ascontiguousarray(pixels[..., 3]), box, self._unit)
         lights = [glow(shape, tones)] if style.glow else []
-        dark = shadows(shape, cut_out=asset.has_alpha, strong=style.shadow)
+        weight = 0.6 if style.motion is Motion.MINIMAL else 1.25 if style.shadow else 1.0
+        dark = shadows(shape, cut_out=asset.has_alpha, weight=weight)
         product.shades = lights + dark
 
     def _behind(self, plan: SegmentPlan, asset: Asset, product: Product) -> Layer:
@@ -341,27 +356,27 @@ class Scenes:
                 ("studio", *key), lambda: backgrounds.studio(tones, stage, light)
             )
         else:
-            return self._own_ground(plan, asset, 0.55)
+            return self._own_ground(plan, asset, 0.62)
         return WashLayer(wash, self._drift(plan.seed), self._dither)
 
     def _overlay(self, plan: SegmentPlan, index: int) -> View:
         product = self._parts.get(
             ("product", index),
-            lambda: self._product(index, safe_box(self._spec), PRODUCT_SCALE_MAX, clear=True),
+            lambda: self._product(index, safe_box(self._spec), PRODUCT_SCALE_MAX),
         )
         return View(self._behind(plan, self._spec.assets[index], product), product)
 
     def _stage_hero(self, plan: SegmentPlan, index: int) -> View:
         product = self._parts.get(
             ("hero", index),
-            lambda: self._product(index, self._scaled(STAGE), PANEL_SCALE_MAX, clear=True),
+            lambda: self._product(index, self._scaled(STAGE), PANEL_SCALE_MAX),
         )
         return View(self._behind(plan, self._spec.assets[index], product), product)
 
     def _meme_cut_out(self, plan: SegmentPlan, index: int) -> View:
         product = self._parts.get(
             ("meme", index),
-            lambda: self._product(index, self._scaled(STAGE), PANEL_SCALE_MAX, clear=False),
+            lambda: self._product(index, self._scaled(STAGE), PANEL_SCALE_MAX),
         )
         return View(self._words_ground(plan), product)
 
@@ -372,6 +387,20 @@ class Scenes:
             width=box.width * self._unit,
             height=box.height * self._unit,
         )
+
+
+def _box(area: tuple[int, int, int, int]) -> Box:
+    return Box(x=area[0], y=area[1], width=area[2], height=area[3])
+
+
+def _even_area(box: Box) -> tuple[int, int, int, int]:
+    """Return a box with even corners and sizes, at least 2 px each way."""
+    return (
+        2 * round(box.x / 2),
+        2 * round(box.y / 2),
+        max(2, 2 * round(box.width / 2)),
+        max(2, 2 * round(box.height / 2)),
+    )
 
 
 def _visible(pixels: Pixels, asset: Asset) -> Pixels:

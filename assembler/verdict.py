@@ -153,7 +153,7 @@ def ssim(one: Plane, other: Plane, mask: NDArray[np.bool_]) -> float:
     return total / count
 
 
-def _likenesses(one: Plane, other: Plane) -> NDArray[np.float32]:
+def _likenesses(one: Plane, other: Plane) -> NDArray[np.floating]:
     """Structural similarity around each pixel of two equally large parts."""
     a, b = one.astype(np.float32), other.astype(np.float32)
     mean_a, mean_b = _windowed(a), _windowed(b)
@@ -163,7 +163,7 @@ def _likenesses(one: Plane, other: Plane) -> NDArray[np.float32]:
     mean_squares = mean_a * mean_a + mean_b * mean_b
     above = (2 * means + SSIM_C1) * (2 * (product - means) + SSIM_C2)
     below = (mean_squares + SSIM_C1) * (squares - mean_squares + SSIM_C2)
-    likeness: NDArray[np.float32] = above / below
+    likeness: NDArray[np.floating] = above / below
     return likeness
 
 

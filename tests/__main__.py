@@ -20,6 +20,7 @@ CHECKS: tuple[tuple[str, ...], ...] = (
     (sys.executable, "-m", "mypy", "--no-error-summary"),
     (str(SCRIPTS / "lint-imports"),),
     (sys.executable, "-m", "schemas", "--check"),
+    (sys.executable, "-m", "tests.reference", "--check"),
 )
 """Commands whose exit status must be 0."""
 

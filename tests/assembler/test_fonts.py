@@ -127,6 +127,14 @@ def test_emoji_take_the_colour_font_and_their_spaces_do_not() -> None:
     assert [("1 ❤ ", 0), ("❤️", 1), (" ", 0), ("3️⃣", 1), (" ok", 0)] == found
 
 
+def test_glyphs_that_say_something_else_are_not_used() -> None:
+    """Anton draws ≠ as =: the sign is taken from another font, the rest stays."""
+    fonts = resolve_fonts(["1 ≠ 2"], "Impact", bundled=FONTS, system_dirs=())
+    opened = [open_face(path, name) for name, path in fonts.files]
+    assert ["Anton", "Inter"] == [name for name, _ in fonts.files]
+    assert ("≠", 1) in [(run.strip(), index) for run, index in split_runs("1 ≠ 2", opened)]
+
+
 def test_a_brand_font_stands_in_for_the_family(tmp_path: Path) -> None:
     """An own font is used first; what it lacks comes from the bundled ones."""
     own = tmp_path / "brand"

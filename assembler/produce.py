@@ -1,0 +1,281 @@
+"""The toolkit's jobs: a segment's body, the film's sound, the finished film.
+
+Plain functions with picklable arguments, called in worker processes.  Files come as ``sources``
+(sha256 to local path) and go to the paths that are given; ``report`` is told frames done and
+frames in all.  The same arguments make the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import msgspec
+import numpy as np
+
+from assembler import sound
+from assembler.encode import PieceInfo, encode_piece, fill, libraries
+from assembler.film import Film
+from assembler.join import JoinError, join
+from assembler.planes import Frame
+from assembler.scenes import TEMPLATE
+from assembler.sound import Mixed
+from assembler.timeline import Piece, pieces
+from assembler.verdict import Refused, judge
+from events.spec import CaptionRole, RenderSpec, Rung, Warned
+from events.types import Reason, Verdict
+
+Report = Callable[[int, int], None]
+
+METADATA_VERSION = 1
+JPEG_QUALITY = 90
+THUMBNAIL_SHARE = 1 / 6
+"""Where the thumbnail is taken, as a share of the film, if no hook says otherwise."""
+THUMBNAIL_SHARE_MAX = 1 / 3
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """The finished film's files and what a probe found; ``warnings`` are new ones."""
+
+    output: Path
+    thumbnail: Path
+    metadata: Path
+    verdict: Verdict
+    warnings: tuple[Warned, ...]
+
+
+def render_body(  # noqa: PLR0917 - all that a body depends on, across the process boundary
+    spec: RenderSpec,
+    rungs: Sequence[Rung],
+    segment: int,
+    sources: Mapping[str, Path],
+    out: Path,
+    quality: int,
+    report: Report,
+) -> PieceInfo:
+    """Draw and encode the body of a segment into ``out``.
+
+    ``rungs`` has the rung of each segment; ``quality`` is how often better quality was asked
+    for.  Raises ``EncodeError``, and what ``Film.frame`` raises.
+    """
+    plan = spec.segments[segment]
+    film = Film(spec, rungs, sources)
+    return encode_piece(
+        _frames(film, plan.body_start, plan.body_frames),
+        plan.body_frames,
+        out,
+        spec.encoder,
+        fps=spec.fps,
+        width=spec.width,
+        height=spec.height,
+        quality=quality,
+        on_frame=lambda done: report(done, plan.body_frames),
+    )
+
+
+def mix_soundtrack(spec: RenderSpec, sources: Mapping[str, Path], out: Path) -> Mixed:
+    """Mix and encode the film's sound into ``out``; raises ``SoundError``."""
+    return sound.mix(spec.sound, spec.frames, spec.fps, sources, out)
+
+
+def assemble(  # noqa: PLR0917 - all that a film depends on, across the process boundary
+    spec: RenderSpec,
+    rungs: Sequence[Rung],
+    bodies: Mapping[int, Path],
+    soundtrack: Path,
+    sources: Mapping[str, Path],
+    folder: Path,
+    facts: Mapping[str, Any],
+    report: Report,
+) -> Assembled:
+    """Draw the transitions, join all pieces and the sound, judge the film; files in ``folder``.
+
+    ``bodies`` maps segments to their files.  ``facts`` goes into the metadata as it is (plain
+    JSON values); its ``sound``, if there, holds ``lufs`` and ``true_peak_db`` as mixed, which
+    are measured otherwise.  Raises ``Refused``, and what ``Film.frame`` raises.
+    """
+    film = Film(spec, rungs, sources)
+    row = pieces(spec)
+    output = folder / "film.mp4"
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".pieces-") as scratch:
+        drawn = _draw_transitions(film, spec, row, Path(scratch), report)
+        parts = [
+            bodies[piece.index] if piece.kind == "body" else drawn[piece.index] for piece in row
+        ]
+        warnings = _join(spec, row, parts, soundtrack, output)
+    verdict = judge(
+        output,
+        spec,
+        still=all(rung.engine == TEMPLATE for rung in rungs),
+        sound=_measured(facts),
+        product=film if _proven(spec, rungs) else None,
+    )
+    thumbnail = folder / "thumbnail.jpg"
+    thumbnail.write_bytes(jpeg(film.frame(thumbnail_frame(spec))))
+    metadata = folder / "metadata.json"
+    metadata.write_bytes(_metadata(spec, rungs, output, thumbnail, verdict, facts))
+    return Assembled(output, thumbnail, metadata, verdict, (*warnings, *verdict.warnings))
+
+
+def thumbnail_frame(spec: RenderSpec) -> int:
+    """The frame that stands for the film: amid the hook's first card, in the first third."""
+    latest = int(spec.frames * THUMBNAIL_SHARE_MAX)
+    for caption in spec.captions:
+        if caption.role is CaptionRole.HOOK and caption.cards:
+            card = caption.cards[0]
+            return min(card.start + card.frames // 2, max(latest, card.start))
+    return int(spec.frames * THUMBNAIL_SHARE)
+
+
+def jpeg(frame: Frame) -> bytes:
+    """A frame as JPEG."""
+    height, width = frame.y.shape
+    picture = av.VideoFrame(width, height, "yuv420p")
+    fill(picture, frame)
+    bgr = picture.to_ndarray(
+        format="bgr24", src_colorspace="ITU709", src_color_range="MPEG", dst_color_range="JPEG"
+    )
+    done, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    assert done
+    return np.asarray(encoded).tobytes()
+
+
+def _frames(film: Film, start: int, count: int) -> Iterator[Frame]:
+    """Draw a run of frames, one at a time."""
+    return (film.frame(number) for number in range(start, start + count))
+
+
+def _draw_transitions(
+    film: Film, spec: RenderSpec, row: Sequence[Piece], folder: Path, report: Report
+) -> dict[int, Path]:
+    """Draw and encode all transitions; the files by the segment that each leads away from."""
+    spans = [piece for piece in row if piece.kind == "transition"]
+    total = sum(piece.frames for piece in spans)
+    before = 0
+    drawn: dict[int, Path] = {}
+    for piece in spans:
+        drawn[piece.index] = folder / f"{piece.index}.mp4"
+        encode_piece(
+            _frames(film, piece.start, piece.frames),
+            piece.frames,
+            drawn[piece.index],
+            spec.encoder,
+            fps=spec.fps,
+            width=spec.width,
+            height=spec.height,
+        )
+        before += piece.frames
+        report(before, total)
+    return drawn
+
+
+def _join(
+    spec: RenderSpec, row: Sequence[Piece], parts: Sequence[Path], soundtrack: Path, output: Path
+) -> list[Warned]:
+    """Join; an unfit part is the fault of its segment, where it is a body."""
+    try:
+        joined = join(
+            parts,
+            [piece.frames for piece in row],
+            soundtrack,
+            output,
+            profile=spec.encoder,
+            fps=spec.fps,
+            width=spec.width,
+            height=spec.height,
+        )
+    except JoinError as error:
+        at = row[error.piece] if error.piece is not None else None
+        segment = at.index if at is not None and at.kind == "body" else None
+        where = f"the {at.kind} of segment {at.index} " if at is not None else ""
+        raise Refused(Reason.CORRUPT_OUTPUT, f"{where}{error}", segment) from error
+    return [
+        Warned(
+            code="piece_encoded_again",
+            message=f"the {row[index].kind} of segment {row[index].index} came from another "
+            "encoder: encoded again to fit the film",
+        )
+        for index in joined.encoded_again
+    ]
+
+
+def _proven(spec: RenderSpec, rungs: Sequence[Rung]) -> bool:
+    """Whether the film must show a product as it was uploaded, and can be proven to."""
+    pictured = any(plan.asset is not None for plan in spec.segments)
+    return spec.brand_safe and pictured and all(rung.engine != TEMPLATE for rung in rungs)
+
+
+def _measured(facts: Mapping[str, Any]) -> Mixed | None:
+    """What was measured when the sound was mixed, where the facts tell it."""
+    told = facts.get("sound")
+    if not isinstance(told, Mapping):
+        return None
+    return Mixed(told.get("lufs"), told.get("true_peak_db"))
+
+
+def _metadata(  # noqa: PLR0917 - it tells of all of them
+    spec: RenderSpec,
+    rungs: Sequence[Rung],
+    output: Path,
+    thumbnail: Path,
+    verdict: Verdict,
+    facts: Mapping[str, Any],
+) -> bytes:
+    """What the film is and what it was made of, as JSON; nothing in it tells the time of day."""
+    told = {
+        "version": METADATA_VERSION,
+        **facts,
+        "files": {path.name: _content(path) for path in (output, thumbnail)},
+        "verdict": verdict,
+        "film": {
+            "preset_id": spec.preset_id,
+            "archetype": spec.archetype,
+            "brand_safe": spec.brand_safe,
+            "seed": spec.seed,
+            "prompt": spec.prompt,
+            "width": spec.width,
+            "height": spec.height,
+            "fps": spec.fps,
+            "frames": spec.frames,
+            "transition": spec.transition,
+            "segments": [
+                {"start": plan.start, "frames": plan.frames, "asset": plan.asset, "rung": rung}
+                for plan, rung in zip(spec.segments, rungs, strict=True)
+            ],
+            "captions": [
+                {"role": caption.role, "text": caption.text} for caption in spec.captions
+            ],
+            "assets": [
+                {"role": asset.role, "sha256": asset.source.sha256} for asset in spec.assets
+            ],
+            "music": spec.sound.music.sha256 if spec.sound.music else None,
+            "voice": spec.sound.voice.sha256 if spec.sound.voice else None,
+            "encoder": spec.encoder,
+        },
+        "libraries": {**libraries(), "opencv": cv2.__version__},
+    }
+    return msgspec.json.format(msgspec.json.encode(told), indent=2) + b"\n"
+
+
+def _content(path: Path) -> dict[str, str | int]:
+    """Name a file by what is in it."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"sha256": digest, "bytes": path.stat().st_size}
+
+
+__all__ = [
+    "Assembled",
+    "assemble",
+    "jpeg",
+    "mix_soundtrack",
+    "render_body",
+    "thumbnail_frame",
+]

@@ -1,0 +1,150 @@
+"""Pieces: what the encoder makes of frames, and that it makes it again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from assembler import encode
+from assembler.planes import Frame
+from tests.assembler.reels import FPS, HEIGHT, PROFILE, WIDTH, moving
+
+
+def piece(path: Path, frames: list[Frame], count: int | None = None, **options: object) -> object:
+    """Encode frames at the tests' size."""
+    return encode.encode_piece(
+        frames,
+        len(frames) if count is None else count,
+        path,
+        PROFILE,
+        fps=FPS,
+        width=WIDTH,
+        height=HEIGHT,
+        **options,  # type: ignore[arg-type]
+    )
+
+
+def test_piece_is_as_every_film_has_it(tmp_path: Path) -> None:
+    """H.264 High, 4:2:0, BT.709 limited range, 30/1, square pixels, chroma left, no B-frames."""
+    piece(tmp_path / "a.mp4", moving(70))
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        stream = container.streams.video[0]
+        context = stream.codec_context
+        assert (context.name, context.profile, context.pix_fmt) == ("h264", "High", "yuv420p")
+        assert (stream.width, stream.height) == (WIDTH, HEIGHT)
+        assert stream.average_rate == FPS
+        assert context.sample_aspect_ratio == 1
+        tags = (context.color_primaries, context.color_trc, context.colorspace)
+        assert tags == (1, 1, 1)
+        assert context.color_range == 1
+        packets = [packet for packet in container.demux(stream) if packet.size]
+    assert [packet.pts for packet in packets] == [packet.dts for packet in packets]
+    assert len(packets) == 70
+    keys = [number for number, packet in enumerate(packets) if packet.is_keyframe]
+    assert keys[0] == 0
+    assert max(np.diff([*keys, 70])) <= 2 * FPS
+
+
+def test_pictures_come_out_as_they_went_in(tmp_path: Path) -> None:
+    """Each frame is decoded in its place and looks like what was given."""
+    frames = moving(20)
+    piece(tmp_path / "a.mp4", frames)
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        decoded = [picture.to_ndarray()[:HEIGHT] for picture in container.decode(video=0)]
+    assert len(decoded) == 20
+    for given, seen in zip(frames, decoded, strict=True):
+        assert np.abs(given.y.astype(int) - seen).mean() < 2
+
+
+def test_same_frames_make_the_same_bytes(tmp_path: Path) -> None:
+    """Nothing but the frames gets into a piece: no time, no name."""
+    piece(tmp_path / "a.mp4", moving(40))
+    piece(tmp_path / "b.mp4", moving(40))
+    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+
+
+def test_frames_may_be_drawn_into_one_buffer(tmp_path: Path) -> None:
+    """A frame's planes can be drawn over as soon as the next one is asked for."""
+    shared = moving(1)[0]
+    frames = moving(30)
+
+    def overdrawn() -> object:
+        for frame in frames:
+            shared.y[:] = frame.y
+            yield shared
+
+    piece(tmp_path / "a.mp4", frames)
+    piece(tmp_path / "b.mp4", overdrawn(), 30)  # type: ignore[arg-type]
+    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+
+
+def test_profile_tells_what_pieces_will_have(tmp_path: Path) -> None:
+    """The profile's fingerprint is that of every piece, whatever its frames and quality."""
+    fine = piece(tmp_path / "a.mp4", moving(10))
+    finer = piece(tmp_path / "b.mp4", moving(12, seed=2), quality=1)
+    assert fine == encode.PieceInfo(10, PROFILE.fingerprint)
+    assert finer == encode.PieceInfo(12, PROFILE.fingerprint)
+    assert encode.fingerprint_here(PROFILE, fps=FPS, width=WIDTH, height=HEIGHT) == (
+        PROFILE.fingerprint
+    )
+    assert "x264 core" in PROFILE.library
+
+
+def test_other_encoder_has_another_fingerprint() -> None:
+    """A preset with other parameter sets is told apart."""
+    other = encode.default_profile(preset="medium", fps=FPS, width=WIDTH, height=HEIGHT)
+    assert other.fingerprint != PROFILE.fingerprint
+
+
+def test_quality_costs_bytes(tmp_path: Path) -> None:
+    """Each step of quality lowers the crf by 4."""
+    piece(tmp_path / "a.mp4", moving(30))
+    piece(tmp_path / "b.mp4", moving(30), quality=1)
+    assert (tmp_path / "b.mp4").stat().st_size > 1.2 * (tmp_path / "a.mp4").stat().st_size
+
+
+def test_bitrate_is_held_on_noise(tmp_path: Path) -> None:
+    """What cannot be compressed stays near the profile's rate instead of twenty times it."""
+    rng = np.random.default_rng(0)
+    profile = encode.default_profile(bitrate_max_kbps=600, fps=FPS, width=WIDTH, height=HEIGHT)
+    chroma = np.full((HEIGHT // 2, WIDTH // 2), 128, np.uint8)
+    noise = [
+        Frame(rng.integers(16, 235, (HEIGHT, WIDTH), np.uint8), chroma, chroma) for _ in range(90)
+    ]
+    path = tmp_path / "a.mp4"
+    encode.encode_piece(noise, 90, path, profile, fps=FPS, width=WIDTH, height=HEIGHT)
+    assert path.stat().st_size * 8 / 3 < 1.2 * 600_000
+
+
+def test_progress_is_told_frame_by_frame(tmp_path: Path) -> None:
+    """The callback hears how many frames are done."""
+    told: list[int] = []
+    piece(tmp_path / "a.mp4", moving(5), on_frame=told.append)
+    assert told == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("count", [4, 6])
+def test_wrong_number_of_frames_is_an_error(tmp_path: Path, count: int) -> None:
+    """A piece that would not fit its place is not made."""
+    with pytest.raises(encode.EncodeError, match=f"planned {count}|where {count}"):
+        piece(tmp_path / "a.mp4", moving(5), count)
+
+
+def test_wrong_size_is_an_error(tmp_path: Path) -> None:
+    """A frame of another size is named with both sizes."""
+    with pytest.raises(encode.EncodeError, match="10x20 was given where the film has 144x256"):
+        piece(tmp_path / "a.mp4", [Frame(*(np.zeros((20, 10), np.uint8),) * 3)])
+
+
+def test_unusable_profile_is_an_error(tmp_path: Path) -> None:
+    """An encoder that this build does not have is an EncodeError, not a crash."""
+    import msgspec
+
+    broken = msgspec.structs.replace(PROFILE, preset="no such preset")
+    with pytest.raises(encode.EncodeError, match="libx264"):
+        encode.encode_piece(
+            moving(2), 2, tmp_path / "a.mp4", broken, fps=FPS, width=WIDTH, height=HEIGHT
+        )

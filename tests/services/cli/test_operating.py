@@ -1,0 +1,66 @@
+"""``init``, ``up`` and ``serve`` on a server of one's own."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from services.server import ServerAddress, ensure_server
+from tests.services.cli.conftest import Person
+
+_REQUEST = ("--preset", "overlay_classic", "--duration", "6")
+_ACTORS = ("planner", "segment-renderer", "fallback-controller", "assembler")
+
+
+@pytest.fixture
+def server(person: Person) -> ServerAddress:
+    """A server; that it lies in the person's home is nothing that --nats knows of."""
+    return ensure_server(person.home)
+
+
+@pytest.fixture
+def crew(person: Person) -> Iterator[list[subprocess.Popen[str]]]:
+    """Processes that are told to leave after the test, and must do so well."""
+    started: list[subprocess.Popen[str]] = []
+    yield started
+    for process in started:
+        process.send_signal(signal.SIGTERM)
+    assert [0] * len(started) == [person.finish(process).code for process in started]
+
+
+def test_one_process_a_service(
+    person: Person, server: ServerAddress, crew: list[subprocess.Popen[str]]
+) -> None:
+    """Four actors that know each other only through the log make a film."""
+    at = {"NATS_URL": server.url, "NATS_TOKEN": server.token}
+    made = person.call("init", **at)
+    assert (made.code, "durable consumers are there" in made.out) == (0, True)
+    crew += [person.start("serve", name, **at) for name in _ACTORS]
+    called = person.call("render", *_REQUEST, "--json", **at)
+    assert (called.code, called.told["status"]) == (0, "completed")
+    assert not person.home.services_run()
+
+
+def test_up_serves_a_server_of_ones_own(
+    person: Person, server: ServerAddress, crew: list[subprocess.Popen[str]]
+) -> None:
+    """It makes what is missing there."""
+    crew.append(person.start("up", "--nats", server.url, NATS_TOKEN=server.token))
+    told = crew[0].stderr
+    assert told is not None
+    assert "Ctrl-C stops them" in told.readline()
+    at = {"NATS_URL": server.url, "NATS_TOKEN": server.token}
+    person.until(lambda: person.call("jobs", **at).code == 0)
+    assert person.call("render", *_REQUEST, **at).code == 0
+
+
+def test_serve_shares_the_home(person: Person, crew: list[subprocess.Popen[str]]) -> None:
+    """Services by hand, on the home's own server; ``watch`` starts none."""
+    crew += [person.start("serve", name) for name in _ACTORS]
+    person.until(lambda: not person.home.is_fresh())
+    submitted = person.call("submit", *_REQUEST, "--job-id", "shared")
+    assert submitted.code == 0
+    assert person.call("watch", "shared", "--json").told["status"] == "completed"
