@@ -77,8 +77,8 @@ def _still(picture: PictureFile, files: PreparationFiles) -> StillFacts | Proble
         return Problem(
             field=field,
             value=picture.uri[:VALUE_SHOWN_MAX],
-            limit=f"{error}{f' (limit: {error.limit})' if error.limit else ''}",
-            hint=error.hint,
+            limit=f"at most {error.limit}" if error.limit else "a picture that can be read",
+            hint=f"{error.problem}: {error.hint}" if error.hint else error.problem,
         )
     return StillFacts(
         width=still.width,
@@ -93,7 +93,9 @@ def _sound(field: str, path: Path) -> list[Problem]:
     try:
         sound.prepare_sound(path)
     except sound.SoundError as error:
-        return [Problem(field=field, value="", limit=str(error), hint=error.hint)]
+        limit = error.limit or "a sound that can be read"
+        hint = f"{error.problem}: {error.hint}" if error.hint else error.problem
+        return [Problem(field=field, value="", limit=limit, hint=hint)]
     return []
 
 

@@ -28,6 +28,7 @@ SHAPES_DENSITY = 1.25
 """Pixels of a ground with edges per pixel of the frame."""
 TILE = 0.25
 """Period of endless patterns in frame widths; ``ROOM`` holds one."""
+EDGE_SHARE = 0.42
 RING = 1.3
 """Ratio of neighbouring rings: growing a picture of them by its square changes nothing."""
 BLUR_SHARE = 0.045
@@ -51,7 +52,7 @@ def _grid(tall: float, edge_px: int) -> tuple[Floats, Floats]:
     x = (np.arange(edge_px, dtype=np.float32) + 0.5) / edge_px * across - ROOM
     y = (np.arange(rows, dtype=np.float32) + 0.5) / rows * down - ROOM
     grid_x, grid_y = np.meshgrid(x, y)
-    return grid_x, grid_y
+    return grid_x.astype(np.float32), grid_y.astype(np.float32)
 
 
 def _mixed(under: Floats, colour: Floats, share: Floats) -> Floats:
@@ -86,9 +87,7 @@ def studio(accent: Tone, stage: Stage, product_lightness: float) -> Wash:
     """
     light = product_lightness < LIGHT_FROM
     chroma = min(max(accent.chroma * 0.55, 0.035), 0.085)
-    wall, lit, floor, shade = (
-        (0.80, 0.95, 0.84, 0.60) if light else (0.34, 0.56, 0.30, 0.16)
-    )
+    wall, lit, floor, shade = (0.80, 0.95, 0.84, 0.60) if light else (0.34, 0.56, 0.30, 0.16)
     x, y = _grid(stage.tall, WASH_EDGE_PX)
     ground = _graded(y, stage.tall, accent.at(wall + 0.02, chroma), accent.at(wall - 0.06, chroma))
     halo = accent.at(lit, chroma * (0.45 if light else 0.9))
@@ -97,7 +96,7 @@ def studio(accent: Tone, stage: Stage, product_lightness: float) -> Wash:
     ground = _mixed(ground, accent.at(floor, chroma * 0.9).rgb(), 0.55 * below)
     sheen = below * _glow(x, (y - stage.foot) * 2.4, (stage.centre[0], 0.22), 0.55)
     ground = _mixed(ground, halo.rgb(), 0.55 * sheen)
-    return make_wash(_vignetted(ground, x, y, stage.tall, accent.at(shade, chroma), 0.5))
+    return make_wash(_edged(ground, (x, y), stage.tall, accent.at(shade, chroma).rgb()))
 
 
 def night(accent: Tone, stage: Stage) -> Wash:
@@ -111,7 +110,7 @@ def night(accent: Tone, stage: Stage) -> Wash:
     ground = _mixed(ground, accent.at(0.40, chroma, 52).rgb(), 0.55 * _glow(x, y, low, 0.55))
     high = (0.95, stage.tall * 0.08)
     ground = _mixed(ground, accent.at(0.36, chroma, -48).rgb(), 0.60 * _glow(x, y, high, 0.52))
-    return make_wash(_vignetted(ground, x, y, stage.tall, accent.at(0.07, chroma * 0.3), 0.45))
+    return make_wash(_edged(ground, (x, y), stage.tall, accent.at(0.07, chroma * 0.3).rgb()))
 
 
 def plain(accent: Tone, stage: Stage) -> Wash:
@@ -137,9 +136,12 @@ def own_blur(picture: Plane, stage: Stage, *, dim: float) -> Wash:
     part = picture[top : top + part_h, left : left + part_w, :3]
     small = part
     if part_w > size[0]:
-        small = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
-    soft = cv2.resize(small, size, interpolation=cv2.INTER_LINEAR).astype(np.float32)
-    soft = cv2.GaussianBlur(soft, (0, 0), size[0] * BLUR_SHARE, borderType=cv2.BORDER_REPLICATE)
+        small = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8)
+    grown = cv2.resize(small, size, interpolation=cv2.INTER_LINEAR).astype(np.float32)
+    blur = size[0] * BLUR_SHARE
+    soft = np.asarray(
+        cv2.GaussianBlur(grown, (0, 0), blur, borderType=cv2.BORDER_REPLICATE), np.float32
+    )
     grey = soft @ np.array([0.2126, 0.7152, 0.0722], np.float32)
     soft = grey[..., None] + (soft - grey[..., None]) * 1.25
     # A bright picture is dimmed more than a dark one: words have to be read on both.
@@ -148,20 +150,14 @@ def own_blur(picture: Plane, stage: Stage, *, dim: float) -> Wash:
     x, y = _grid(stage.tall, size[0])
     ground = np.clip(soft * keep, 0, 255)
     shade = np.zeros(3, np.float32)
-    return make_wash(_vignetted_to(ground, x, y, stage.tall, shade, 0.32))
+    return make_wash(_edged(ground, (x, y), stage.tall, shade))
 
 
-def _vignetted(
-    ground: Floats, x: Floats, y: Floats, tall: float, tone: Tone, strength: float
-) -> Floats:
-    return _vignetted_to(ground, x, y, tall, tone.rgb(), strength)
-
-
-def _vignetted_to(
-    ground: Floats, x: Floats, y: Floats, tall: float, colour: Floats, strength: float
-) -> Floats:
+def _edged(ground: Floats, grid: tuple[Floats, Floats], tall: float, colour: Floats) -> Floats:
+    """Return a ground that goes some way to a colour at the frame's edges."""
+    x, y = grid
     away = np.sqrt(((x - 0.5) / 0.62) ** 2 + ((y - tall / 2) / (0.62 * tall)) ** 2)
-    return _mixed(ground, colour, strength * _ramp(0.55, 1.35, away.astype(np.float32)))
+    return _mixed(ground, colour, EDGE_SHARE * _ramp(0.55, 1.35, away.astype(np.float32)))
 
 
 class _Board:
@@ -217,7 +213,8 @@ def bold(
     ring = board.paint(accent.at(0.97, 0.01), 0.8, stroke=0.014)
     canvas.drawCircle(0.09, stage.tall * 0.115, 0.075, ring)
     canvas.restore()
-    canvas.drawCircle(*stage.centre, 0.43, board.paint(accent.at(disc, chroma * (0.9 if dark else 0.4), -8)))
+    fill = accent.at(disc, chroma * (0.9 if dark else 0.4), -8)
+    canvas.drawCircle(*stage.centre, 0.43, board.paint(fill))
     canvas.drawCircle(
         *stage.centre, 0.485, board.paint(accent.at(disc, chroma * 0.6), 0.9, stroke=0.008)
     )
@@ -258,9 +255,7 @@ def pattern(kind: str, tones: Sequence[Tone], tall: float, width_px: int) -> Lev
         for row in range(-2, math.ceil((tall + 2 * ROOM) / TILE * 2) + 3):
             for column in range(-3, math.ceil((1 + 2 * ROOM) / TILE) + 3):
                 shift = TILE / 2 if row % 2 else 0.0
-                board.canvas.drawCircle(
-                    column * TILE + shift, row * TILE / 2, TILE * 0.19, figure
-                )
+                board.canvas.drawCircle(column * TILE + shift, row * TILE / 2, TILE * 0.19, figure)
     else:
         _rings(board, tones, tall)
     return board.level()
@@ -310,8 +305,8 @@ def aurora(seed: int, tall: float) -> Wash:
 
 __all__ = [
     "PATTERNS",
-    "ROOM",
     "RING",
+    "ROOM",
     "SHAPES_DENSITY",
     "TILE",
     "WASH_EDGE_PX",

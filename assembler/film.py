@@ -7,13 +7,13 @@ share it, then the watermark and the words, which no transition touches.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import weakref
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from assembler.layout import GAP_PX
 from assembler.lettering import Captions
 from assembler.planes import Frame, Patch, Plane, blend_patch
 from assembler.product import Product
@@ -42,7 +42,7 @@ class Film:
         self._scenes = Scenes(spec, sources)
         self._views = Kept(VIEWS_KEPT)
         self._sources = sources
-        self._captions = Captions(spec, sources, self._sample)
+        self._captions = Captions(spec, sources, self._sampler())
         self._mark: Patch | None = None
         self._sides = [Frame.empty(spec.width, spec.height) for _ in range(2)]
 
@@ -92,11 +92,21 @@ class Film:
             self._mark = watermark(still, self._spec.style.caption_position)
         return self._mark
 
-    def _sample(self, n: int, box: Box) -> Plane:
-        """Return the luma under a box at frame ``n``: what words there have to be read on."""
-        luma = self._picture(n).y
-        top, left = max(0, int(box.y)), max(0, int(box.x))
-        return luma[top : int(box.y + box.height), left : int(box.x + box.width)]
+    def _sampler(self) -> Callable[[int, Box], Plane]:
+        """Return what tells the captions what they have to be read on.
+
+        It does not hold the film: a film that is let go frees its pictures at once.
+        """
+        me = weakref.ref(self)
+
+        def sample(n: int, box: Box) -> Plane:
+            film = me()
+            assert film is not None, "its captions are drawn by a living film"
+            luma = film._picture(n).y  # noqa: SLF001  (its own)
+            top, left = max(0, int(box.y)), max(0, int(box.x))
+            return luma[top : int(box.y + box.height), left : int(box.x + box.width)]
+
+        return sample
 
     def _view(self, index: int) -> View:
         plan = self._spec.segments[index]
@@ -139,7 +149,7 @@ class Film:
             side.picture.draw(n, into)
             if side.product is not None and not shared:
                 side.product.draw(n, into)
-        blend(self._spec.transition.kind, *self._sides, share, frame)
+        blend(self._spec.transition.kind, self._sides[0], self._sides[1], share, frame)
         if shared and view.product is not None:
             view.product.draw(n, frame)
         return frame
@@ -154,4 +164,4 @@ def _paste(mask: Plane, part: Plane, x: int, y: int) -> None:
         mask[top:bottom, left:right] = part[top - y : bottom - y, left - x : right - x]
 
 
-__all__ = ["GAP_PX", "Film"]
+__all__ = ["Film"]

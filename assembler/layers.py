@@ -48,7 +48,8 @@ class Drift:
         x, y = (1 - width) / 2, (1 - width) / 2 / self.aspect
         if self.flow in ("stripes", "dots"):
             away = (gone + self.phase) % TILE
-            return Window(x - TILE / 2 + away, y - (TILE / 2 - away if self.flow == "dots" else 0), width)
+            down = TILE / 2 - away if self.flow == "dots" else 0.0
+            return Window(x - TILE / 2 + away, y - down, width)
         if self.flow == "rings":
             return Window(x, y, width)
         return Window(
@@ -116,7 +117,11 @@ class Panel:
     """A picture in a part of the frame, over a ground of its own."""
 
     def __init__(
-        self, ground: Layer, under: Sequence[Patch], picture: Layer, area: tuple[int, int, int, int]
+        self,
+        ground: Layer,
+        under: Sequence[Patch],
+        picture: Layer,
+        area: tuple[int, int, int, int],
     ) -> None:
         """Lay ``picture`` into ``area`` (x, y, width, height; even) over ``ground``."""
         self._ground, self._under, self._picture, self.area = ground, under, picture, area

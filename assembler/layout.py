@@ -49,9 +49,7 @@ def product_areas(spec: RenderSpec, within: Box) -> tuple[Box, ...]:
     gap = GAP_PX * spec.width / REFERENCE_WIDTH_PX
     taken = [] if (block := block_box(spec.captions)) is None else [block]
     if spec.logo is not None:
-        taken.append(
-            watermark_box(spec.logo.width, spec.logo.height, spec.style.caption_position)
-        )
+        taken.append(watermark_box(spec.logo.width, spec.logo.height, spec.style.caption_position))
     areas = [within]
     for box in taken:
         areas = [left for area in areas for left in _less(area, box, gap)] or areas

@@ -15,6 +15,8 @@ from assembler.loudness import RATE, Sound, integrated_lufs
 SILENCE = 10 ** (-60 / 20)
 """What is quieter than this at a track's ends is not music, and is left out of a loop."""
 LOOP_CROSSFADE_S = 0.08
+LOOP_SEARCH_S = 0.025
+"""A track is shortened by at most this where it then meets its own start in phase."""
 LOOP_S_MIN = 0.05
 """A shorter track is heard once: repeated, it would be a tone of its own."""
 
@@ -76,13 +78,19 @@ def looped(music: Sound, samples: int) -> Sound:
     if length < LOOP_S_MIN * RATE:
         return fitted(music, samples)
     overlap = min(round(LOOP_CROSSFADE_S * RATE), length // 4)
+    length -= _misfit(track, overlap)
     rise = np.sin(np.linspace(0, math.pi / 2, overlap, dtype=np.float32))
-    turn = track.copy()
-    turn[:, :overlap] *= rise
-    turn[:, length - overlap :] *= rise[::-1]
+    fall = rise[::-1]
+    likeness = _likeness(track[:, :overlap], track[:, length - overlap : length])
+    even = 1 / np.sqrt(1 + 2 * likeness * rise * fall)
+    turn = track[:, :length].copy()
+    turn[:, :overlap] *= rise * even
+    turn[:, length - overlap :] *= fall * even
+    first = turn.copy()
+    first[:, :overlap] = track[:, :overlap]
     out = np.zeros((track.shape[0], samples), np.float32)
     for at in range(0, samples, length - overlap):
-        part = (turn if at else _started(track, turn, overlap))[:, : samples - at]
+        part = (turn if at else first)[:, : samples - at]
         out[:, at : at + part.shape[1]] += part
     return faded(out, MUSIC_FADE_IN_S, MUSIC_FADE_OUT_S)
 
@@ -143,11 +151,20 @@ def _reaching(wanted_db: NDArray[np.float64]) -> NDArray[np.float64]:
     return early - rise[::-1]
 
 
-def _started(track: Sound, turn: Sound, overlap: int) -> Sound:
-    """The first turn of a loop: it has nothing to be faded in from."""
-    first = turn.copy()
-    first[:, :overlap] = track[:, :overlap]
-    return first
+def _misfit(track: Sound, overlap: int) -> int:
+    """How many samples to leave off a track's end so that its waves meet those of its start."""
+    reach = min(round(LOOP_SEARCH_S * RATE), track.shape[1] // 4)
+    head = track[:, :overlap].sum(axis=0)
+    tail = track[:, track.shape[1] - overlap - reach :].sum(axis=0)
+    fits = np.correlate(tail, head, "valid")
+    energy = np.convolve(np.square(tail), np.ones(overlap, np.float32), "valid")
+    return reach - int(np.argmax(fits / np.sqrt(energy + SILENCE**2 * overlap)))
+
+
+def _likeness(one: Sound, other: Sound) -> float:
+    """Correlation of two sounds, 0 (unrelated) to 1 (the same)."""
+    energy = math.sqrt(float(np.square(one).sum()) * float(np.square(other).sum()))
+    return max(0.0, float((one * other).sum()) / energy) if energy > 0 else 0.0
 
 
 def _without_silent_ends(music: Sound) -> Sound:

@@ -8,6 +8,7 @@ that happens once a frame is integer work inside the rectangle of the patch that
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -95,17 +96,17 @@ def yuv_floats(rgb: NDArray[np.generic], alpha: Floats | None = None) -> tuple[F
     """
     colours = np.ascontiguousarray(rgb[..., :3], dtype=np.float32)
     mixed = cv2.transform(colours, RGB_TO_YUV)
-    share: Floats | float = 1.0 if alpha is None else alpha * np.float32(1 / 255)
-    y, u, v = (np.ascontiguousarray(mixed[..., index]) for index in range(3))
-    y += BLACK_Y * share
-    u += NEUTRAL * share
-    v += NEUTRAL * share
-    return y, u, v
+    share = np.float32(1.0) if alpha is None else alpha * np.float32(1 / 255)
+    offsets = (BLACK_Y, NEUTRAL, NEUTRAL)
+    return tuple(
+        np.asarray(mixed[..., index] + np.float32(offset) * share, np.float32)
+        for index, offset in enumerate(offsets)
+    )
 
 
-def rounded(values: Floats) -> Plane:
+def rounded(values: NDArray[np.floating[Any]]) -> Plane:
     """Round to the nearest code value, held to 0..255."""
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(values), 0, 255), np.uint8)
 
 
 def halved_left(plane: Floats) -> Floats:
@@ -144,7 +145,7 @@ def frame_to_rgb(frame: Frame) -> Plane:
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REPLICATE,
         )
-    return rounded(cv2.transform(mixed, YUV_TO_RGB))
+    return rounded(np.asarray(cv2.transform(mixed, YUV_TO_RGB), np.float32))
 
 
 def patch_from_rgba(rgba: Plane, x: int, y: int) -> Patch:
@@ -222,14 +223,13 @@ def _moved(area: tuple[slice, slice], y: int, x: int) -> tuple[slice, slice]:
 def _kept(alpha: Plane, opacity: float) -> Plane:
     """Return the share of what lies below, 0..255."""
     if opacity < 1:
-        alpha = cv2.convertScaleAbs(alpha, alpha=opacity)
-    kept: Plane = cv2.bitwise_not(alpha)
-    return kept
+        alpha = np.asarray(cv2.convertScaleAbs(alpha, alpha=opacity), np.uint8)
+    return np.asarray(cv2.bitwise_not(alpha), np.uint8)
 
 
 def _lay(under: Plane, over: Plane, keep: Plane, opacity: float) -> None:
     if opacity < 1:
-        over = cv2.convertScaleAbs(over, alpha=opacity)
+        over = np.asarray(cv2.convertScaleAbs(over, alpha=opacity), np.uint8)
     dimmed = cv2.multiply(under, keep, scale=1 / 255)
     cv2.add(dimmed, over, dst=under)
 

@@ -161,8 +161,9 @@ class Silhouette:
         if grow:
             size = 2 * round(grow * self.unit) + 1
             moved = cv2.dilate(moved, np.ones((size, size), np.uint8))
-        soft: Floats = cv2.GaussianBlur(moved, (0, 0), max(blur_px * self.unit, 0.3))
-        return soft
+        return np.asarray(
+            cv2.GaussianBlur(moved, (0, 0), max(blur_px * self.unit, 0.3)), np.float32
+        )
 
     def floor(self, blur_px: float, squash: float, near: float) -> Floats:
         """Return what the silhouette's lowest ``near`` (share) throws on the floor, blurred."""
@@ -172,15 +173,15 @@ class Silhouette:
         low = self.alpha.copy()
         low[: foot - max(2, round((foot - self.reach) * near))] = 0
         flat = cv2.warpAffine(low, matrix, low.shape[::-1])
-        soft: Floats = cv2.GaussianBlur(
-            flat, (0, 0), blur_px * self.unit * 1.6, sigmaY=max(blur_px * self.unit * 0.5, 0.3)
-        )
-        return soft
+        wide = blur_px * self.unit
+        soft = cv2.GaussianBlur(flat, (0, 0), wide * 1.6, sigmaY=max(wide * 0.5, 0.3))
+        return np.asarray(soft, np.float32)
 
     def patch(self, share: Floats, rgb: Floats) -> Patch:
         """Return a patch of one colour with this share (0..1) of it."""
         size = (share.shape[1] * SHADE_STEP, share.shape[0] * SHADE_STEP)
-        full = cv2.resize(np.clip(share, 0, 1), size, interpolation=cv2.INTER_LINEAR)
+        grown = cv2.resize(np.clip(share, 0, 1), size, interpolation=cv2.INTER_LINEAR)
+        full = np.asarray(grown, np.float32)
         # Noise of one code value, where there is anything: a faint shadow has no steps.
         noise = np.random.Generator(np.random.PCG64(GRAIN_SEED)).random(full.shape, np.float32)
         full += np.where(full > 1 / 255, (noise - 0.5) / 255, 0)
@@ -198,7 +199,11 @@ def shadows(shape: Silhouette, *, cut_out: bool, weight: float) -> list[Shade]:
         near, far = shape.soft(9, 5) * 0.30, shape.soft(44, 30) * 0.46
         share = 1 - (1 - near) * (1 - far)
     black = np.array([6, 6, 10], np.float32)
-    return [Shade(shape.patch(np.minimum(share * weight, 0.85), black), breathes=False)]
+    return [
+        Shade(
+            shape.patch(np.minimum(share * weight, 0.85).astype(np.float32), black), breathes=False
+        )
+    ]
 
 
 def glow(shape: Silhouette, tone: Tone) -> Shade:
@@ -206,7 +211,7 @@ def glow(shape: Silhouette, tone: Tone) -> Shade:
     wide, near = shape.soft(58, 0, 22) * 0.62, shape.soft(20, 0, 6) * 0.55
     share = 1 - (1 - wide) * (1 - near)
     colour = tone.at(0.80, min(max(tone.chroma, 0.09), 0.16)).rgb()
-    return Shade(shape.patch(share * 0.92, colour), breathes=True)
+    return Shade(shape.patch((share * 0.92).astype(np.float32), colour), breathes=True)
 
 
 def plate(box: Box, area: Box, unit: float, tone: Tone) -> tuple[Patch, Patch]:

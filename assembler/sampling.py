@@ -94,12 +94,13 @@ def make_level(
     coarse = _resized(small, half) if base == 1.0 else _calmed(_resized(small, half))
     chroma = [_padded(_plane(coarse, index), pad // 2, alpha=alpha) for index in (1, 2)]
     exact = full[0] / width
+    u, v = chroma
     if not alpha:
-        return Level(x, y, exact, pad, luma, *chroma)
+        return Level(x, y, exact, pad, luma, u, v)
     cut = _padded(_resized(np.ascontiguousarray(small[..., 3]), full), pad, alpha=True)
     cut_uv = _padded(np.ascontiguousarray(coarse[..., 3]), pad // 2, alpha=True)
     # Interpolation overshoots: a colour may not exceed what its alpha allows.
-    return Level(x, y, exact, pad, np.minimum(luma, cut), *chroma, cut, cut_uv)
+    return Level(x, y, exact, pad, np.minimum(luma, cut), u, v, cut, cut_uv)
 
 
 def _plane(rgba: Plane, index: int) -> Plane:

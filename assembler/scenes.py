@@ -25,7 +25,7 @@ from assembler.layers import (
     WashLayer,
 )
 from assembler.layout import STAGE, clear_middle, place, product_areas, safe_box
-from assembler.motion import Profile, Scene, camera, profiles
+from assembler.motion import Camera, Profile, Scene, camera, profiles
 from assembler.planes import Patch
 from assembler.product import (
     SMALL_SHARE,
@@ -150,7 +150,7 @@ class Scenes:
             self._still(asset), self._camera(plan, asset, self._aspect), self._spec.width
         )
 
-    def _camera(self, plan: SegmentPlan, asset: Asset, aspect: float):  # noqa: ANN202
+    def _camera(self, plan: SegmentPlan, asset: Asset, aspect: float) -> Camera:
         start, frames = self._shown(plan)
         subject = asset.subject
         if subject is None and asset.role is AssetRole.PERSON:

@@ -85,6 +85,34 @@ class Mixed:
     warnings: tuple[Warned, ...] = ()
 
 
+class _Resampling:
+    """To stereo at 48 kHz, whatever comes: damaged tracks change rate and channels midway."""
+
+    def __init__(self) -> None:
+        """Wait for the first frame."""
+        self._resampler = av.AudioResampler(format="fltp", layout="stereo", rate=RATE)
+        self._shape: tuple[str, str, int] | None = None
+
+    def feed(self, frame: av.AudioFrame) -> list[Sound]:
+        """What comes of a frame, now; raises ``ValueError`` where it is no possible sound."""
+        shape = (frame.format.name, frame.layout.name, frame.sample_rate)
+        before: list[Sound] = []
+        if shape != self._shape:
+            before = self.rest()
+            self._shape = None
+            self._resampler = av.AudioResampler(format="fltp", layout="stereo", rate=RATE)
+        frame.pts = None
+        after = [cast("Sound", piece.to_ndarray()) for piece in self._resampler.resample(frame)]
+        self._shape = shape
+        return before + after
+
+    def rest(self) -> list[Sound]:
+        """What has not come yet."""
+        if self._shape is None:
+            return []
+        return [cast("Sound", piece.to_ndarray()) for piece in self._resampler.resample(None)]
+
+
 def prepare_sound(path: Path) -> SoundInfo:
     """Check that a track can be decoded; raises ``SoundError``.
 
@@ -131,23 +159,19 @@ def decode(path: Path, samples_max: int) -> Sound:
     parts: list[Sound] = []
     samples = good = bad = 0
     with _opened(path) as container:
-        resampler = av.AudioResampler(format="fltp", layout="stereo", rate=RATE)
+        resampling = _Resampling()
         for packet in container.demux(container.streams.audio[0]):
             try:
-                decoded = packet.decode()
+                for frame in packet.decode():
+                    resampled = resampling.feed(frame)
+                    parts.extend(resampled)
+                    samples += sum(part.shape[1] for part in resampled)
                 good += 1
-            except av.FFmpegError:
+            except (av.FFmpegError, ValueError):
                 bad += 1
-                continue
-            for frame in decoded:
-                frame.pts = None
-                for piece in resampler.resample(frame):
-                    parts.append(cast("Sound", piece.to_ndarray()))
-                    samples += piece.samples
             if samples >= samples_max:
                 break
-        if parts:
-            parts.extend(cast("Sound", piece.to_ndarray()) for piece in resampler.resample(None))
+        parts.extend(resampling.rest())
     if not parts or bad > ERROR_SHARE_MAX * (good + bad):
         raise SoundError(
             f"{bad} of {good + bad} packets cannot be decoded",

@@ -41,7 +41,13 @@ _RIGHT_TO_LEFT = regex.compile(r"[\p{Bidi_Class=R}\p{Bidi_Class=AL}]")
 _STRONG = regex.compile(r"[\p{Bidi_Class=L}\p{Bidi_Class=R}\p{Bidi_Class=AL}]")
 _SPACES = regex.compile(r"[^\S\n\u00A0\u2007\u202F]+")
 _NEWLINES = regex.compile(r"\r\n|[\r\v\f\x1C-\x1E\x85\u2028\u2029]")
-_DROPPED = regex.compile(r"[\p{Cc}--[\n\t]]|[\u00AD\uFEFF\uFFF9-\uFFFB]", regex.V1)
+# Embeddings and isolates would be cut in two by a line's end; plain marks (LRM, RLM) stay.
+_DROPPED = regex.compile(
+    r"[\p{Cc}--[\n\t]]|[\u00AD\u202A-\u202E\u2066-\u2069\uFEFF\uFFF9-\uFFFB]", regex.V1
+)
+# No script stacks more marks on a letter; text that does is meant to burst its lines.
+MARKS_MAX: Final = 4
+_STACKED = regex.compile(r"(\p{Mn}{%d})\p{Mn}+" % MARKS_MAX)
 _INSEPARABLE = regex.compile(
     r"[\p{Latin}\p{Greek}\p{Cyrillic}\p{Arabic}\p{Hebrew}\p{Nd}\p{M}'’.,:;!?%&]+"
 )
@@ -63,10 +69,11 @@ class Ink:
 def clean(text: str) -> str:
     r"""Give ``text`` as it is set: composed, without controls, single spaces, trimmed lines.
 
-    Line ends of any kind become ``\n``; blank lines are dropped.
+    Line ends of any kind become ``\n``; blank lines are dropped, and so are marks stacked higher
+    than any script does.
     """
     unified = _NEWLINES.sub("\n", unicodedata.normalize("NFC", text))
-    lines = _DROPPED.sub("", unified).split("\n")
+    lines = _STACKED.sub(r"\1", _DROPPED.sub("", unified)).split("\n")
     trimmed = (_SPACES.sub(" ", line).strip() for line in lines)
     return "\n".join(line for line in trimmed if line)
 
@@ -126,7 +133,7 @@ class Typesetter:
     def _draw_and_measure(
         self, text: str, size_px: float, tracking_em: float, *, rtl: bool
     ) -> Ink:
-        pad = math.ceil(size_px)
+        pad = math.ceil(2 * size_px)
         paragraph = self._paragraph(text, size_px, tracking_em, rtl=rtl)
         width = math.ceil(paragraph.MaxIntrinsicWidth) + 2 * pad
         height = math.ceil(paragraph.Height) + 2 * pad

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from config.errors import ConfigError
-from config.loader import SHIPPED, load, read_yaml, shipped
+from config.loader import SHIPPED, load, shipped
 from config.models import Config, EngineSettings, FontTable, Preset
 from config.request import RenderRequest, parse_request
 from config.resolution import AskedAsset, Resolved, resolve
@@ -24,7 +24,6 @@ __all__ = [
     "Resolved",
     "load",
     "parse_request",
-    "read_yaml",
     "resolve",
     "shipped",
 ]

@@ -83,18 +83,6 @@ def load(directory: Path | None = None, environ: Mapping[str, str] | None = None
     return _validated(raw, origins)
 
 
-def read_yaml(name: str, directory: Path | None = None) -> Any:
-    """The content of a shipped YAML file such as ``motion.yaml``, laid over by ``directory``'s.
-
-    Raises ``ConfigError`` when it is not there, too large, or no YAML.
-    """
-    shipped = _read(SHIPPED / name)
-    over = directory / name if directory else None
-    if over is None or not over.is_file():
-        return shipped
-    return _laid_over(shipped, _read(over), (), str(over), {})
-
-
 def _sections(layer: Path, *, required: bool) -> Iterator[tuple[str, Any, str]]:
     """Each section of a directory with the file it stands in."""
     defaults = layer / "defaults.yaml"

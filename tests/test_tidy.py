@@ -125,7 +125,10 @@ def test_modules_say_what_they_are_for() -> None:
     """Every module begins with a docstring and takes annotations as text."""
     lacking = []
     for name, path in _sources():
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        if path.name == "__init__.py" and not text:
+            continue
+        tree = ast.parse(text)
         imported = [node.module for node in tree.body if isinstance(node, ast.ImportFrom)]
         if not ast.get_docstring(tree):
             lacking.append(f"{name}: a docstring")

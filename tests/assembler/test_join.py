@@ -69,7 +69,7 @@ def test_packets_are_copied(parts: list[Path]) -> None:
 
 
 def test_index_is_in_front_and_times_of_day_are_absent(parts: list[Path]) -> None:
-    """moov lies before mdat; the same parts make the same bytes."""
+    """The index lies before mdat; the same parts make the same bytes."""
     film = joined(parts).read_bytes()
     assert 0 < film.index(b"moov") < film.index(b"mdat")
     assert joined(parts, "again.mp4").read_bytes() == film

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from config import ConfigError, load, read_yaml, shipped
+from config import ConfigError, load, shipped
 
 
 def _refusal(directory: Path | None, environ: Mapping[str, str]) -> str:
@@ -129,8 +129,3 @@ def test_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     """Bytes that are no UTF-8 end in our error."""
     (tmp_path / "presets.yaml").write_bytes(b"\xff\xfe\x00")
     assert "presets.yaml: cannot be read" in _refusal(tmp_path, {})
-
-
-def test_read_yaml_reads_what_ships() -> None:
-    """Other data files are read by the same rules."""
-    assert {"engines"} == set(read_yaml("engines.yaml"))

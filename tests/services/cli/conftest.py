@@ -95,6 +95,9 @@ class Person:
             "PYTOON_HOME": str(self.home.path),
             "PYTOON_ENGINES__NULL__ENABLED": "true",
             "PYTOON_IDLE_EXIT_S": "60",
+            "PYTOON_LIMITS__TIMER_RECHECK_S": "0.3",
+            "PYTOON_LOG__ACK_WAIT_S": "1",
+            "PYTOON_LOG__HEARTBEAT_S": "0.3",
         }
 
 

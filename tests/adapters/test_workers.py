@@ -1,0 +1,104 @@
+"""Worker processes: deadlines, deaths, memory, cancel, progress."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+import pytest_asyncio
+
+from adapters.base import EngineFailure
+from adapters.workers import WorkerPool
+from events.types import Reason
+
+DEADLINE_S = 20.0
+Report = Callable[[int, int], None]
+
+
+def add(one: int, two: int, report: Report) -> int:
+    """Work that goes well and tells how far it is."""
+    report(1, 2)
+    time.sleep(0.3)
+    report(2, 2)
+    return one + two
+
+
+def die(report: Report) -> None:
+    """A worker that is killed."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def hang(report: Report) -> None:
+    """A worker that never ends."""
+    time.sleep(60)
+
+
+def devour(report: Report) -> int:
+    """A worker that wants more memory than it may have."""
+    return len(bytearray(2 << 30))
+
+
+def fail(report: Report) -> None:
+    """A worker whose function raises."""
+    message = "no such picture"
+    raise ValueError(message)
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def workers() -> AsyncIterator[WorkerPool]:
+    """One worker with 600 MB."""
+    pool = WorkerPool(1, memory_mb_max=600)
+    yield pool
+    await pool.close()
+
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def test_a_call_returns_and_reports(workers: WorkerPool) -> None:
+    """The result comes back, and the progress on its way."""
+    told: list[tuple[int, int]] = []
+    result = await workers.run(
+        add, 1, 2, deadline_s=DEADLINE_S, progress=lambda *now: told.append(now)
+    )
+    assert result == 3
+    assert (1, 2) in told
+
+
+@pytest.mark.parametrize(
+    ("function", "deadline_s", "reason"),
+    [
+        (die, DEADLINE_S, Reason.CRASHED),
+        (hang, 0.5, Reason.TIMEOUT),
+        (devour, DEADLINE_S, Reason.OUT_OF_MEMORY),
+    ],
+)
+async def test_the_end_of_a_worker_is_a_failure_and_the_next_call_works(
+    workers: WorkerPool, function: Callable[[Report], object], deadline_s: float, reason: Reason
+) -> None:
+    """A child that dies, hangs or grows costs its own call and nothing else."""
+    with pytest.raises(EngineFailure) as caught:
+        await workers.run(function, deadline_s=deadline_s)
+    assert caught.value.reason is reason
+    assert await workers.run(add, 2, 2, deadline_s=DEADLINE_S) == 4
+
+
+async def test_a_cancelled_call_ends_soon(workers: WorkerPool) -> None:
+    """The child is killed when nobody waits for it any more."""
+    cancel = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.2, cancel.set)
+    started_s = time.monotonic()
+    with pytest.raises(EngineFailure) as caught:
+        await workers.run(hang, deadline_s=DEADLINE_S, cancel=cancel)
+    assert caught.value.reason is Reason.CANCELLED
+    assert time.monotonic() - started_s < 5
+
+
+async def test_an_exception_comes_back_as_it_is(workers: WorkerPool) -> None:
+    """What the function raises is the caller's to understand."""
+    with pytest.raises(ValueError, match="no such picture"):
+        await workers.run(fail, deadline_s=DEADLINE_S)
