@@ -35,7 +35,7 @@ class AssetLimits(Struct, frozen=True, kw_only=True):
     allow_private_addresses: bool = False
 
 
-class AssetProblem(Exception):  # noqa: N818 - it becomes a ``Problem`` of the request
+class AssetProblem(Exception):
     """A file cannot be taken in; ``limit`` and ``hint`` say why and what to do."""
 
     def __init__(self, limit: str, hint: str) -> None:
@@ -57,8 +57,9 @@ class AssetFetcher:
         self._limits = limits
 
     async def fetch(self, uri: str, bytes_max: int) -> Artifact:
-        """The artifact of ``uri``, at most ``bytes_max`` bytes long.  Raises ``AssetProblem``, and ``StoreError`` where the store
-        itself fails.
+        """The artifact of ``uri``, at most ``bytes_max`` bytes long.
+
+        Raises ``AssetProblem``, and ``StoreError`` where the store itself fails.
         """
         scheme, _, rest = uri.partition(":")
         match scheme.lower():
@@ -91,9 +92,8 @@ class AssetFetcher:
             path = await asyncio.to_thread(Path(unquote(parts.path)).resolve, strict=True)
             inside = any(path.is_relative_to(root) for root in self._roots)
         except (OSError, ValueError, RuntimeError):
-            inside = any(
-                Path(unquote(parts.path).replace("\0", "")).is_relative_to(r) for r in self._roots
-            )
+            named = Path(unquote(parts.path).replace("\0", ""))
+            inside = any(named.is_relative_to(root) for root in self._roots)
             limit = "a readable file" if inside else f"a file under {allowed}"
             raise AssetProblem(limit, "check the path") from None
         if not inside:

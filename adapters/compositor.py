@@ -22,6 +22,7 @@ from adapters.base import (
     StoreError,
 )
 from adapters.workers import Report, WorkerPool
+from config.models import LimitSettings
 from events.spec import Archetype, Artifact, RenderSpec, Rung
 from events.types import Reason
 
@@ -32,12 +33,12 @@ class CompositorEngine:
     """Draws and encodes bodies from the uploaded pixels."""
 
     def __init__(
-        self, store: ArtifactStore, workers: WorkerPool, *, name: str, deadline_s: float
+        self, store: ArtifactStore, workers: WorkerPool, *, name: str, limits: LimitSettings
     ) -> None:
         self.name = name
         self._store = store
         self._workers = workers
-        self._deadline_s = deadline_s
+        self._limits = limits
 
     def capabilities(self) -> Capabilities:
         """All archetypes, generating nothing, here."""
@@ -68,7 +69,8 @@ class CompositorEngine:
                 sources,
                 out,
                 work.quality,
-                deadline_s=self._deadline_s,
+                deadline_s=self._limits.too_long_s,
+                no_progress_s=self._limits.no_progress_s,
                 progress=progress,
                 cancel=cancel,
             )
@@ -93,7 +95,7 @@ def drawn_from(spec: RenderSpec) -> dict[str, Artifact]:
     return {a.sha256: a for a in (*stills, *(font.artifact for font in spec.fonts))}
 
 
-def _render(
+def _render(  # noqa: PLR0917 - all that a body depends on, across processes
     spec: RenderSpec,
     rung: Rung,
     segment: int,
@@ -103,7 +105,7 @@ def _render(
     report: Report,
 ) -> tuple[int, str] | str:
     """In the worker: frames and fingerprint, or what went wrong in words."""
-    from assembler import produce  # noqa: PLC0415 - only workers load the media libraries
+    from assembler import produce  # noqa: PLC0415 - only workers load it
 
     rungs = (rung,) * len(spec.segments)
     try:

@@ -105,14 +105,18 @@ class NullStudio:
         )
         return Prepared(captions=captions, encoder=preparation.encoder, style=preparation.style)
 
-    async def mix(self, job: Job, cancel: asyncio.Event) -> Mixed:
+    async def mix(self, job: Job, cancel: asyncio.Event) -> Mixed:  # noqa: ARG002 - the port
         """A line of text for a soundtrack."""
         assert job.spec is not None
         artifact = await self._store.put_bytes(f"silence {job.spec.frames}\n".encode(), MEDIA_TYPE)
         return Mixed(artifact=artifact, lufs=None, true_peak_db=None)
 
     async def assemble(
-        self, job: Job, facts: Mapping[str, Any], cancel: asyncio.Event, report: Report
+        self,
+        job: Job,
+        facts: Mapping[str, Any],  # noqa: ARG002 - the port's
+        cancel: asyncio.Event,  # noqa: ARG002 - the port's
+        report: Report,
     ) -> Assembled:
         """The bodies and the soundtrack, one after the other."""
         assert job.spec is not None

@@ -85,6 +85,7 @@ class PooledStudio:
             font=await self._store.fetch(taken["font_uri"]) if "font_uri" in taken else None,
             texts=preparation.texts,
             text_fields=preparation.text_fields,
+            archetype=preparation.archetype,
             style=preparation.style,
             encoder=preparation.encoder,
             width=preparation.width,

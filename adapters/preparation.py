@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from events.spec import (
+    Archetype,
     AssetRole,
     Box,
     Caption,
@@ -42,6 +43,7 @@ class PreparationFiles(Struct, frozen=True, kw_only=True):
     font: Path | None
     texts: tuple[tuple[CaptionRole, str], ...]
     text_fields: tuple[str, ...]
+    archetype: Archetype
     style: Style
     encoder: EncoderProfile
     width: int

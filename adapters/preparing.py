@@ -11,6 +11,7 @@ from adapters.preparation import PictureFile, PreparationAnswer, PreparationFile
 from adapters.workers import Report
 from assembler import encode, fonts, sound, stills
 from assembler.captions import plan_captions
+from assembler.looks import weight_of
 from events.types import Problem
 
 VALUE_SHOWN_MAX = 80
@@ -40,7 +41,12 @@ def prepare(files: PreparationFiles, report: Report) -> PreparationAnswer:
     if problems or font_set is None:
         return PreparationAnswer(problems=tuple(problems))
     captions = plan_captions(
-        files.texts, style=files.style, frames=files.frames, fps=files.fps, fonts=font_set
+        files.texts,
+        style=files.style,
+        frames=files.frames,
+        fps=files.fps,
+        fonts=font_set,
+        archetype=files.archetype,
     )
     report(total - 1, total)
     asked = files.encoder
@@ -103,7 +109,11 @@ def _fonts(files: PreparationFiles) -> tuple[fonts.FontSet | None, list[Problem]
     texts = [text for _, text in files.texts]
     try:
         font_set = fonts.resolve_fonts(
-            texts, files.style.font, bundled=files.fonts_dir, extra=files.font
+            texts,
+            files.style.font,
+            weight_of(files.style),
+            bundled=files.fonts_dir,
+            extra=files.font,
         )
     except fonts.FontError as error:
         field = "font_uri" if files.font else "style.font"

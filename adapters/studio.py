@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from events.job import Job
 from events.spec import (
+    Archetype,
     Artifact,
     Asset,
     AssetRole,
@@ -47,6 +48,7 @@ class Preparation(Struct, frozen=True, kw_only=True):
     texts: tuple[tuple[CaptionRole, str], ...]
     text_fields: tuple[str, ...]
     """Where each text stands in the request."""
+    archetype: Archetype
     style: Style
     encoder: EncoderProfile
     width: int
@@ -69,7 +71,7 @@ class Prepared(Struct, frozen=True, kw_only=True):
     warnings: tuple[Warned, ...] = ()
 
 
-class Unpreparable(Exception):  # noqa: N818 - it becomes a rejection
+class Unpreparable(Exception):
     """The request's files or words cannot be made into a film."""
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
@@ -96,7 +98,7 @@ class Assembled(Struct, frozen=True, kw_only=True):
     warnings: tuple[Warned, ...] = ()
 
 
-class AssemblyRefused(Exception):  # noqa: N818 - it becomes an event
+class AssemblyRefused(Exception):
     """The parts did not become a film that may be shipped."""
 
     def __init__(self, reason: Reason, detail: str, segment: int | None = None) -> None:

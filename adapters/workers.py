@@ -16,6 +16,7 @@ import os
 import struct
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as DeadlinePassed
@@ -63,13 +64,15 @@ class WorkerPool:
         function: Callable[..., Any],
         *args: Any,
         deadline_s: float,
+        no_progress_s: float = 0.0,
         progress: ProgressCallback | None = None,
         cancel: asyncio.Event | None = None,
     ) -> Any:
         """Call ``function(*args, report)`` in a child.
 
         Raises ``EngineFailure``: ``timeout`` past the deadline (counted from when a child takes
-        the call), ``crashed`` when the child died, ``cancelled`` soon after ``cancel`` is set.
+        the call), or when a child that has reported once reports nothing new for
+        ``no_progress_s`` (0: no such bound), ``crashed`` when the child died, ``cancelled`` soon after ``cancel`` is set.
         What the function itself raises is raised as it is.
         """
         with tempfile.TemporaryDirectory(prefix="pytoon-") as folder:
@@ -80,7 +83,7 @@ class WorkerPool:
             )
             waiting = asyncio.wrap_future(future)
             try:
-                await self._watch(waiting, board, progress, cancel)
+                await _watch(waiting, board, no_progress_s, progress, cancel)
                 return waiting.result()
             except DeadlinePassed as error:
                 detail = f"not done within {deadline_s:g} s"
@@ -97,33 +100,40 @@ class WorkerPool:
                     raise EngineFailure(Reason.CANCELLED, detail, retryable=False) from None
                 raise
             finally:
-                future.cancel()
-
-    async def _watch(
-        self,
-        waiting: asyncio.Future[Any],
-        board: Path,
-        progress: ProgressCallback | None,
-        cancel: asyncio.Event | None,
-    ) -> None:
-        told = (0, 0)
-        while not waiting.done():
-            await asyncio.wait({waiting}, timeout=_POLL_S)
-            if cancel is not None and cancel.is_set():
-                waiting.cancel()
-                await asyncio.wait({waiting}, timeout=_POLL_S)
-                raise asyncio.CancelledError
-            if progress is None:
-                continue
-            now = _PROGRESS.unpack(board.read_bytes()[: _PROGRESS.size])
-            if now != told:
-                told = now
-                progress(*now)
+                future.cancel()  # type: ignore[no-untyped-call]  # pebble's is untyped
 
     async def close(self) -> None:
         """End the children; what they were doing is lost."""
-        self._pool.stop()
+        self._pool.stop()  # type: ignore[no-untyped-call]  # pebble's is untyped
         await asyncio.to_thread(self._pool.join, 5)
+
+
+async def _watch(
+    waiting: asyncio.Future[Any],
+    board: Path,
+    no_progress_s: float,
+    progress: ProgressCallback | None,
+    cancel: asyncio.Event | None,
+) -> None:
+    """Return when the call is done; tell its progress meanwhile, and see when it is to end."""
+    told = (0, 0)
+    changed_s = time.monotonic()
+    while not waiting.done():
+        await asyncio.wait({waiting}, timeout=_POLL_S)
+        if cancel is not None and cancel.is_set():
+            waiting.cancel()
+            await asyncio.wait({waiting}, timeout=_POLL_S)
+            raise asyncio.CancelledError
+        now = _read(board)
+        if now != told:
+            told = now
+            changed_s = time.monotonic()
+            if progress is not None:
+                progress(*now)
+        elif no_progress_s and told[1] and time.monotonic() - changed_s > no_progress_s:
+            waiting.cancel()
+            detail = f"no progress for {no_progress_s:g} s after {told[0]} of {told[1]}"
+            raise EngineFailure(Reason.TIMEOUT, detail, retryable=True)
 
 
 def _prepare_child(
@@ -154,6 +164,11 @@ def _die_with(parent: int) -> None:
     ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def _read(board: Path) -> tuple[int, int]:
+    done, total = _PROGRESS.unpack(board.read_bytes()[: _PROGRESS.size])
+    return done, total
 
 
 def _nothing() -> None:

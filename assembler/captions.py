@@ -45,8 +45,6 @@ if TYPE_CHECKING:
 FRAME_WIDTH_PX: Final = 1080
 FRAME_HEIGHT_PX: Final = 1920
 # The box that every platform leaves free of its own buttons.
-SAFE_LEFT_PX, SAFE_RIGHT_PX = 120, 888
-SAFE_TOP_PX, SAFE_BOTTOM_PX = 288, 1248
 SIZE_MIN_PX: Final = 44
 SIZE_STEP_PX: Final = 2
 CARD_MIN_S: Final = 1.2
@@ -131,9 +129,10 @@ class _Text:
 def safe_area(style: Style) -> Box:
     """Give the safe box, less what the preset's margin takes from it."""
     margin = style.margin_px
-    left, top = max(SAFE_LEFT_PX, margin), max(SAFE_TOP_PX, margin)
-    right = min(SAFE_RIGHT_PX, FRAME_WIDTH_PX - margin)
-    bottom = min(SAFE_BOTTOM_PX, FRAME_HEIGHT_PX - margin)
+    safe = style.safe_box
+    left, top = max(safe.x, margin), max(safe.y, margin)
+    right = min(safe.x + safe.width, FRAME_WIDTH_PX - margin)
+    bottom = min(safe.y + safe.height, FRAME_HEIGHT_PX - margin)
     return Box(x=left, y=top, width=right - left, height=bottom - top)
 
 

@@ -89,7 +89,7 @@ class Film:
             return None
         if self._mark is None:
             still = self._sources[logo.still.sha256]
-            self._mark = watermark(still, self._spec.style.caption_position)
+            self._mark = watermark(still, self._spec.style)
         return self._mark
 
     def _sampler(self) -> Callable[[int, Box], Plane]:

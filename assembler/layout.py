@@ -9,13 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from assembler.captions import (
-    SAFE_BOTTOM_PX,
-    SAFE_LEFT_PX,
-    SAFE_RIGHT_PX,
-    SAFE_TOP_PX,
-    block_box,
-)
+from assembler.captions import block_box
 from assembler.watermark import watermark_box
 from events.spec import Box, RenderSpec
 
@@ -35,12 +29,9 @@ class Place:
 
 def safe_box(spec: RenderSpec) -> Box:
     """Return the safe box S of a film, at its size."""
-    unit = spec.width / REFERENCE_WIDTH_PX
+    safe, unit = spec.style.safe_box, spec.width / REFERENCE_WIDTH_PX
     return Box(
-        x=SAFE_LEFT_PX * unit,
-        y=SAFE_TOP_PX * unit,
-        width=(SAFE_RIGHT_PX - SAFE_LEFT_PX) * unit,
-        height=(SAFE_BOTTOM_PX - SAFE_TOP_PX) * unit,
+        x=safe.x * unit, y=safe.y * unit, width=safe.width * unit, height=safe.height * unit
     )
 
 
@@ -49,7 +40,7 @@ def product_areas(spec: RenderSpec, within: Box) -> tuple[Box, ...]:
     gap = GAP_PX * spec.width / REFERENCE_WIDTH_PX
     taken = [] if (block := block_box(spec.captions)) is None else [block]
     if spec.logo is not None:
-        taken.append(watermark_box(spec.logo.width, spec.logo.height, spec.style.caption_position))
+        taken.append(watermark_box(spec.logo.width, spec.logo.height, spec.style))
     areas = [within]
     for box in taken:
         areas = [left for area in areas for left in _less(area, box, gap)] or areas

@@ -158,7 +158,8 @@ def _misfit(track: Sound, overlap: int) -> int:
     tail = track[:, track.shape[1] - overlap - reach :].sum(axis=0)
     fits = np.correlate(tail, head, "valid")
     energy = np.convolve(np.square(tail), np.ones(overlap, np.float32), "valid")
-    return reach - int(np.argmax(fits / np.sqrt(energy + SILENCE**2 * overlap)))
+    best = int(np.argmax(fits / np.sqrt(energy + SILENCE**2 * overlap)))
+    return int(reach - best)
 
 
 def _likeness(one: Sound, other: Sound) -> float:

@@ -27,9 +27,10 @@ from assembler.planes import (
 
 Plane16 = NDArray[np.uint16]
 
-DENSITY = 2.0
-"""Level pixels per shown pixel at the closest window."""
-BASE = 0.6
+DENSITY = 2.15
+"""Level pixels per shown pixel at the closest window.  No whole number: with one, leading columns
+would all begin at the same part of a level pixel."""
+BASE = 0.56
 """Density of the picture that a level is grown from, in shares of the level's: detail that the
 screen cannot show is averaged away in it, and growing it is what makes sampling smooth."""
 LEAD_PX_MAX = 8
@@ -52,7 +53,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A picture or a part of it: planes at ``scale`` times its pixels, from ``x, y`` on.
+    """A picture or a part of it: planes at ``scale`` (across, down) times its pixels, from ``x, y``.
 
     Chroma and its alpha are half as dense, sited in the centre.  ``alpha`` and ``alpha_uv`` are
     None for a picture without; with it, colours are premultiplied.  All planes are padded to the
@@ -61,7 +62,7 @@ class Level:
 
     x: float
     y: float
-    scale: float
+    scale: tuple[float, float]
     pad: int
     luma: Plane
     u: Plane
@@ -93,7 +94,7 @@ def make_level(
     luma = _padded(_resized(_plane(small, 0), full), pad, alpha=alpha)
     coarse = _resized(small, half) if base == 1.0 else _calmed(_resized(small, half))
     chroma = [_padded(_plane(coarse, index), pad // 2, alpha=alpha) for index in (1, 2)]
-    exact = full[0] / width
+    exact = (full[0] / width, full[1] / height)
     u, v = chroma
     if not alpha:
         return Level(x, y, exact, pad, luma, u, v)
@@ -161,30 +162,24 @@ def _cut(
     level: Level, plane: Plane, window: Window, width: int, out: Plane, *, halved: bool
 ) -> None:
     """Sample one plane; ``width`` is the window's in luma pixels of what is drawn."""
-    step = window.width * level.scale / width
-    at_x, at_y = (window.x - level.x) * level.scale, (window.y - level.y) * level.scale
+    step_x, step_y = (window.width * scale / width for scale in level.scale)
+    at_x, at_y = (window.x - level.x) * level.scale[0], (window.y - level.y) * level.scale[1]
     pad = level.pad
     assert at_x + pad >= 0, "the window reaches too far out of the picture"
     assert at_y + pad >= 0, "the window reaches too far out of the picture"
     if halved:
         # A chroma sample is sited on its even luma column: a quarter of a sample to the left.
-        at_x, at_y, pad = at_x / 2 - 0.25 * step, at_y / 2, pad // 2
-    lead_x, from_x = _lead(at_x + pad, step)
-    lead_y, from_y = _lead(at_y + pad, step)
+        at_x, at_y, pad = at_x / 2 - 0.25 * step_x, at_y / 2, pad // 2
+    lead_x, from_x = _lead(at_x + pad, step_x)
+    lead_y, from_y = _lead(at_y + pad, step_y)
     rows, columns = out.shape[0] + lead_y, out.shape[1] + lead_x
-    from_width = min(round(columns * step), plane.shape[1] - from_x)
-    from_height = min(round(rows * step), plane.shape[0] - from_y)
-    part = plane[from_y : from_y + from_height, from_x : from_x + from_width]
-    drawn = cv2.resize(part, None, fx=1 / step, fy=1 / step, interpolation=cv2.INTER_LINEAR)
-    if drawn.shape[0] < rows or drawn.shape[1] < columns:
-        drawn = cv2.copyMakeBorder(
-            drawn,
-            0,
-            max(0, rows - drawn.shape[0]),
-            0,
-            max(0, columns - drawn.shape[1]),
-            cv2.BORDER_REPLICATE,
-        )
+    to_x = min(from_x + round(columns * step_x), plane.shape[1])
+    to_y = min(from_y + round(rows * step_y), plane.shape[0])
+    part = plane[from_y:to_y, from_x:to_x]
+    drawn = cv2.resize(part, None, fx=1 / step_x, fy=1 / step_y, interpolation=cv2.INTER_LINEAR)
+    short_y, short_x = max(0, rows - drawn.shape[0]), max(0, columns - drawn.shape[1])
+    if short_y or short_x:
+        drawn = cv2.copyMakeBorder(drawn, 0, short_y, 0, short_x, cv2.BORDER_REPLICATE)
     np.copyto(out, drawn[lead_y:rows, lead_x:columns])
 
 

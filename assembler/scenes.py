@@ -70,6 +70,9 @@ class Kept:
         self._most = most
         self._things: OrderedDict[Hashable, object] = OrderedDict()
 
+    def __len__(self) -> int:
+        return len(self._things)
+
     def get(self, key: Hashable, make: Callable[[], Made]) -> Made:
         """Return what is kept under a key, made now if it is not there."""
         if key not in self._things:

@@ -6,6 +6,7 @@ decoding it.  What a picture looks like on the screen is not decided here.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ Pixels = NDArray[np.uint8]
 PALETTE_COLOURS = 5
 PALETTE_EDGE_PX = 72
 PALETTE_ROUNDS = 12
+PALETTE_GAP = 10
+"""Colours nearer than this (in RGB codes) are one."""
 STRIP_ROWS = 256
 OPAQUE_FROM = 128
 SUBJECT_ALPHA_MIN = 24
@@ -151,7 +154,10 @@ def decode(path: Path, limits: StillLimits) -> Pixels:
 
 def _content(path: Path, limits: StillLimits) -> bytes:
     with path.open("rb") as file:
-        content = file.read(limits.bytes_max + 1)
+        # Never more than one byte over the limit is read, nor is room for it taken where the
+        # file is small.
+        said = os.fstat(file.fileno()).st_size
+        content = file.read(min(said, limits.bytes_max) + 1)
     if len(content) > limits.bytes_max:
         raise StillError(
             "the file is too large",
@@ -298,7 +304,7 @@ def _clusters(colours: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArra
     centres = colours.mean(axis=0, keepdims=True)
     for _ in range(PALETTE_COLOURS - 1):
         gaps = ((colours[:, None] - centres[None]) ** 2).sum(axis=2).min(axis=1)
-        if gaps.max() < 1:
+        if gaps.max() < PALETTE_GAP**2:
             break
         centres = np.vstack([centres, colours[int(gaps.argmax())]])
     nearest = np.zeros(colours.shape[0], np.int64)

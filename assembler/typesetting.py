@@ -47,7 +47,7 @@ _DROPPED = regex.compile(
 )
 # No script stacks more marks on a letter; text that does is meant to burst its lines.
 MARKS_MAX: Final = 4
-_STACKED = regex.compile(r"(\p{Mn}{%d})\p{Mn}+" % MARKS_MAX)
+_STACKED = regex.compile(rf"(\p{{Mn}}{{{MARKS_MAX}}})\p{{Mn}}+")
 _INSEPARABLE = regex.compile(
     r"[\p{Latin}\p{Greek}\p{Cyrillic}\p{Arabic}\p{Hebrew}\p{Nd}\p{M}'’.,:;!?%&]+"
 )

@@ -34,7 +34,8 @@ BLACK_MEAN_MAX = 20.0
 BLACK_SPREAD_MAX = 3.0
 """Luma, of which 16 is black: a dark picture with something in it is not black."""
 FROZEN_DIFFERENCE_MAX = 0.35
-FROZEN_BYTES_MAX = 1000
+FROZEN_BYTES_MAX = 40
+FROZEN_BYTES_PER_PIXEL_MAX = 1 / 400
 """A picture stands still if two samples differ in luma by less than this on average, and a frame
 between them takes no more bytes than that: a slow motion is far above both."""
 
@@ -51,7 +52,7 @@ SSIM_C1 = (0.01 * 255) ** 2
 SSIM_C2 = (0.03 * 255) ** 2
 
 
-class Refused(Exception):  # noqa: N818  (it is the verdict's word, and no programmer's error)
+class Refused(Exception):
     """The film must not be shipped; ``segment`` is the one to render again, where one is."""
 
     def __init__(self, reason: Reason, detail: str, segment: int | None = None) -> None:
@@ -221,12 +222,11 @@ def _look(
     sampled = _spaced(keyframes, SAMPLE_S * spec.fps)
     bodies = sorted({plan.body_start for plan in spec.segments}.intersection(keyframes))
     proven = _evenly(bodies, PROOF_SAMPLES_MAX) if product is not None else set()
-    runs = [(key, 1) for key in sampled]
-    runs += [(key, min(PROOF_DEPTH + 1, _until_next(key, keyframes, spec))) for key in proven]
-    looked_at = {key + count - 1 for key, count in runs if key in proven}
+    deep = [(key, min(PROOF_DEPTH + 1, _until_next(key, keyframes, spec))) for key in proven]
+    looked_at = {key + count - 1 for key, count in deep}
     looks = _Looks()
     try:
-        for number, luma in lumas(path, runs):
+        for number, luma in lumas(path, [*((key, 1) for key in sampled), *deep]):
             if number in sampled:
                 looks.samples.append((number, luma[::COARSE, ::COARSE].astype(np.float32)))
             if product is not None and number in looked_at:
@@ -273,9 +273,10 @@ def _black(looks: _Looks, spec: RenderSpec) -> list[Warned]:
 
 def _frozen(looks: _Looks, sizes: Sequence[int], spec: RenderSpec) -> list[Warned]:
     """Name the stretches over which the picture does not change."""
+    most = FROZEN_BYTES_MAX + FROZEN_BYTES_PER_PIXEL_MAX * spec.width * spec.height
     same = [
         float(np.abs(luma - later).mean()) < FROZEN_DIFFERENCE_MAX
-        and median(sizes[number:then]) < FROZEN_BYTES_MAX
+        and median(sizes[number:then]) < most
         for (number, luma), (then, later) in pairwise(looks.samples)
     ]
     numbers = [number for number, _ in looks.samples]

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 
-from assembler.captions import SAFE_BOTTOM_PX, SAFE_RIGHT_PX, SAFE_TOP_PX
 from assembler.planes import Patch, Plane, patch_from_rgba
-from events.spec import Box, CaptionPosition
+from events.spec import Box, CaptionPosition, Style
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,19 +20,20 @@ OPACITY: Final = 0.6
 INSET_PX: Final = 30
 
 
-def watermark_box(width: int, height: int, position: CaptionPosition) -> Box:
-    """Give where a logo of ``width``×``height`` px lies, for captions at ``position``."""
+def watermark_box(width: int, height: int, style: Style) -> Box:
+    """Give where a logo of ``width``×``height`` px lies, out of the way of the captions."""
     scale = min(WIDTH_PX / width, HEIGHT_MAX_PX / height)
     wide, high = max(1, round(width * scale)), max(1, round(height * scale))
-    x = SAFE_RIGHT_PX - INSET_PX - wide
-    if position is CaptionPosition.UPPER_THIRD:
-        y = SAFE_BOTTOM_PX - INSET_PX - high
+    safe = style.safe_box
+    x = safe.x + safe.width - INSET_PX - wide
+    if style.caption_position is CaptionPosition.UPPER_THIRD:
+        y = safe.y + safe.height - INSET_PX - high
     else:
-        y = SAFE_TOP_PX + INSET_PX
+        y = safe.y + INSET_PX
     return Box(x=x, y=y, width=wide, height=high)
 
 
-def watermark(still: Path, position: CaptionPosition) -> Patch:
+def watermark(still: Path, style: Style) -> Patch:
     """Draw the logo from its ingested ``still`` (PNG, 8 bits, straight alpha or none).
 
     Raises ``OSError`` if the file is not such a picture: it is then not what ingest wrote.
@@ -46,7 +46,7 @@ def watermark(still: Path, position: CaptionPosition) -> Patch:
     rgba = _rgba(picture.astype(np.uint8, copy=False)).astype(np.float32)
     # Premultiplied before it is made small: what is transparent has no colour to bleed.
     rgba[:, :, :3] *= rgba[:, :, 3:] / 255
-    box = watermark_box(rgba.shape[1], rgba.shape[0], position)
+    box = watermark_box(rgba.shape[1], rgba.shape[0], style)
     size = (int(box.width), int(box.height))
     smaller = size[0] < rgba.shape[1]
     how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR

@@ -28,9 +28,6 @@ EvenPixels = Annotated[int, Field(ge=16, le=8192, multiple_of=2)]
 Gain = Annotated[float, Field(ge=-60, le=12)]
 TransitionMs = Annotated[float, Field(ge=0, le=2000)]
 
-CaptionEntrance = Literal["none", "fade", "rise", "pop"]
-"""How a caption comes in; it leaves the same way, reversed."""
-
 
 class Model(BaseModel):
     """Base of every section: frozen, strict, and closed to keys that mean nothing."""
@@ -74,16 +71,9 @@ class Sound(Model):
     """Loudness and format of what is heard."""
 
     target_lufs: Annotated[float, Field(ge=-40, le=-5)]
-    gain_db_max: NotNegative
     true_peak_db: Annotated[float, Field(le=0)]
-    limiter_db: Annotated[float, Field(le=0)]
-    corrections_max: Annotated[int, Field(ge=0, le=10)]
-    measurable_s_min: NotNegative
-    measurable_lufs_min: Annotated[float, Field(ge=-70, le=0)]
     sample_rate: Literal[44100, 48000]
     bitrate_kbps: Annotated[int, Field(ge=64, le=512)]
-    fade_in_s: NotNegative
-    fade_out_s: NotNegative
 
 
 class LimitSettings(Model):
@@ -170,21 +160,6 @@ class SafeBox(Model):
         return self
 
 
-class CaptionLimits(Model):
-    """What keeps words readable on a phone."""
-
-    size_px_min: Positive
-    card_s_min: Positive
-
-
-class Watermark(Model):
-    """Where and how a logo is set."""
-
-    width_px: Count
-    opacity: Annotated[float, Field(ge=0, le=1)]
-    inset_px: Annotated[int, Field(ge=0)]
-
-
 class Delivery(Model):
     """What the platforms want of a file: dated data."""
 
@@ -193,8 +168,6 @@ class Delivery(Model):
     safe_box: SafeBox
     bitrate_kbps_max: Count
     bytes_max: Count
-    captions: CaptionLimits
-    watermark: Watermark
 
 
 class Preset(Model):
@@ -205,7 +178,6 @@ class Preset(Model):
     motion: Motion
     caption_size: CaptionSize
     caption_position: CaptionPosition
-    caption_entrance: CaptionEntrance = "fade"
     margin_px: Annotated[int, Field(ge=0, le=400)]
     music_db: Gain
     voice_db: Gain

@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 from typing import TypeVar
 
-from config.models import CaptionEntrance, Config, Preset
+from config.models import Config, Preset
 from config.request import CAPTION_CHARS_MAX, RenderRequest
 from events.spec import (
     Archetype,
     AssetRole,
+    Box,
     CaptionRole,
     EnginePolicy,
     Motion,
@@ -61,7 +62,6 @@ class Resolved(Struct, frozen=True, kw_only=True):
     segment_s: float
     seed: int | None
     style: Style
-    caption_entrance: CaptionEntrance
     transition: TransitionKind
     transition_ms: float
     assets: tuple[AskedAsset, ...]
@@ -103,7 +103,6 @@ def resolve(request: RenderRequest, config: Config) -> Resolved:
         segment_s=defaults.segment_s,
         seed=request.seed,
         style=_style(preset, config, brand_safe=brand_safe),
-        caption_entrance=preset.caption_entrance,
         transition=transition,
         transition_ms=0.0
         if transition is TransitionKind.CUT
@@ -218,6 +217,7 @@ def _hook_of(prompt: str, warnings: list[Warned]) -> str:
 
 def _style(preset: Preset, config: Config, *, brand_safe: bool) -> Style:
     calm = not brand_safe or preset.motion in BRAND_SAFE_MOTIONS
+    safe = config.delivery.safe_box
     return Style(
         motion=preset.motion,
         product_motion=preset.motion if calm else Motion.SUBTLE,
@@ -225,6 +225,9 @@ def _style(preset: Preset, config: Config, *, brand_safe: bool) -> Style:
         caption_size=preset.caption_size,
         caption_position=preset.caption_position,
         margin_px=preset.margin_px,
+        safe_box=Box(
+            x=safe.left, y=safe.top, width=safe.right - safe.left, height=safe.bottom - safe.top
+        ),
         shadow=preset.shadow,
         glow=preset.glow,
     )

@@ -41,7 +41,7 @@ async def append(
     until_s = time.monotonic() + settings.append_timeout_s
     while True:
         try:
-            return await _append_once(connection, tail, drafts)
+            return await _append_once(connection, settings, tail, drafts)
         except LogUnavailable:
             if time.monotonic() >= until_s:
                 raise
@@ -49,10 +49,10 @@ async def append(
 
 
 async def _append_once(
-    connection: Reader, tail: Tail, drafts: Sequence[Draft]
+    connection: Reader, settings: LogSettings, tail: Tail, drafts: Sequence[Draft]
 ) -> tuple[Recorded, ...]:
     try:
-        stored_seq = await _store(connection, tail, drafts)
+        stored_seq = await _store(connection, settings, tail, drafts)
     except Refused as error:
         return await _resolve(connection, tail, drafts, error)
     first_seq = stored_seq - len(drafts) + 1
@@ -60,22 +60,33 @@ async def _append_once(
     return tuple(draft.stored(seq, now_s) for seq, draft in enumerate(drafts, first_seq))
 
 
-async def _store(connection: Reader, tail: Tail, drafts: Sequence[Draft]) -> int:
-    """Publish the drafts, several as one batch; returns the last one's sequence."""
+async def _store(
+    connection: Reader, settings: LogSettings, tail: Tail, drafts: Sequence[Draft]
+) -> int:
+    """Publish the drafts, several as one batch; returns the last one's sequence.
+
+    All are sent before any answer is waited for.  The broker answers all but the last of a batch
+    with nothing; the first answer that says something is the batch's, or what is wrong with it.
+    """
+    await connection.connected(settings.request_timeout_s)
     batch_id = uuid.uuid4().hex
-    for number, draft in enumerate(drafts, 1):
-        headers = dict(draft.headers)
-        if number == 1:
-            headers |= jetapi.expecting(tail.seq, job_filter(tail.job_id))
-        if len(drafts) > 1:
-            headers |= jetapi.in_batch(batch_id, number, len(drafts))
-        headers["Nats-Msg-Id"] = draft.envelope.id
-        reply = await connection.request(draft.subject, draft.body, headers)
-        if number == len(drafts):
-            break
-        # An empty answer: taken, so far.  Else it tells what is wrong, and the batch is given up.
-        if reply.body:
-            jetapi.answer(reply.body)
+    inbox = connection.replies()
+    try:
+        for number, draft in enumerate(drafts, 1):
+            headers = draft.headers | {"Nats-Msg-Id": draft.envelope.id}
+            if number == 1:
+                headers |= jetapi.expecting(tail.seq, job_filter(tail.job_id))
+            if len(drafts) > 1:
+                headers |= jetapi.in_batch(batch_id, number, len(drafts))
+            await connection.publish(draft.subject, draft.body, headers, reply=inbox.subject)
+        for _ in drafts:
+            reply = await inbox.next(settings.request_timeout_s)
+            if reply.body or reply.status:
+                break
+    finally:
+        await inbox.end()
+    if reply.status:
+        raise LogUnavailable(f"nobody stores events: {reply.status}")
     stored = jetapi.answer(reply.body)
     if stored.get("duplicate"):
         raise Refused(jetapi.DUPLICATE, "an event with this id is stored already")

@@ -46,7 +46,8 @@ is, and every reader must come to the same fold.
 
 _SPEC_VERSION = "1.0"
 _ASK = type_name(RenderRequested)
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_UNREADABLE = (msgspec.DecodeError, ValueError, OverflowError, RecursionError)
+"""What decoding raises: no bytes at all may get past it and stop a reader."""
 
 
 class Message(Struct, frozen=True, kw_only=True):
@@ -197,7 +198,7 @@ def _decode_bare(body: bytes, tokens: Parsed) -> Event:
                 reason = f"the body's {name} is not the subject's"
                 raise _Unreadable(reason)
         event: Event = _DECODERS[tokens.type].decode(_ENCODER.encode(fields | named))
-    except (*_UNREADABLE, OverflowError) as error:
+    except _UNREADABLE as error:
         raise _Unreadable(_shortened(error)) from error
     return event
 
@@ -239,9 +240,9 @@ def _unreadable_ask(tokens: Parsed, why: str) -> RenderRequested:
 
 
 def _deeper_than(value: object, depth_max: int) -> bool:
-    """Whether objects and arrays nest deeper than ``depth_max``; walks level by level."""
+    """Whether more than ``depth_max`` objects and arrays lie in one another."""
     level: list[object] = [value]
-    for _ in range(depth_max + 1):
+    for _ in range(depth_max):
         below: list[object] = []
         for item in level:
             if isinstance(item, dict):

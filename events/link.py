@@ -1,8 +1,10 @@
-"""The chain: each event names the digest of the message that was stored before it.
+"""The chain: each event of ours names all that was stored before it.
 
-The digest covers what is *stored*, whoever wrote it, so a client's bare ask and a foreign message
-are links of the chain as well: the next event of ours vouches for them.  An alteration, a loss or
-an insertion anywhere before the last link is found by walking it.
+A message's digest covers what is *stored*, whoever wrote it.  An event of ours carries in ``prev``
+the chain's digest before it, and so its own digest covers that too.  A client's bare ask and a
+foreign message carry none: the chain's digest after one is made from the one before and the
+message's own.  So whatever comes before an event of ours is vouched for by it, and an alteration,
+a loss or an insertion there is found by walking the chain.
 """
 
 from __future__ import annotations
@@ -123,27 +125,11 @@ def link(
     return tuple(drafts)
 
 
-def flaws(history: Sequence[Recorded]) -> tuple[str, ...]:
-    """What is wrong with a job's chain, message by message; empty if it is whole.
-
-    ``history`` begins with the job's first message.  A message without an envelope is vouched for
-    by the next that has one; what follows the last of these is vouched for by nobody, so a tail
-    that was cut off is found only by comparing with a mirror.
-    """
-    found: list[str] = []
-    prev, first_seq = "", history[0].seq if history else 0
-    for ordinal, recorded in enumerate(history, 1):
-        envelope = recorded.envelope
-        if envelope is not None:
-            where = f"message {recorded.seq} ({envelope.type})"
-            if envelope.ordinal != ordinal:
-                found.append(f"{where} was the job's {envelope.ordinal}., and is its {ordinal}.")
-            if envelope.prev != prev:
-                found.append(f"{where} does not continue what is stored before it")
-            if envelope.job_seq not in (0, first_seq):
-                found.append(f"{where} knew a job that began at {envelope.job_seq}")
-        prev = recorded.digest
-    return tuple(found)
+def chained(before: str, recorded: Recorded) -> str:
+    """The chain's digest after a message, from the one before it (empty at the first)."""
+    if recorded.envelope is not None or not before:
+        return recorded.digest
+    return hashlib.sha256(f"{before}{recorded.digest}".encode()).hexdigest()
 
 
 def advanced(tail: Tail, recorded: Recorded) -> Tail:
@@ -152,9 +138,32 @@ def advanced(tail: Tail, recorded: Recorded) -> Tail:
         job_id=tail.job_id,
         seq=recorded.seq,
         ordinal=tail.ordinal + 1,
-        digest=recorded.digest,
+        digest=chained(tail.digest, recorded),
         first_seq=tail.first_seq or recorded.seq,
     )
+
+
+def flaws(history: Sequence[Recorded]) -> tuple[str, ...]:
+    """What is wrong with a job's chain, message by message; empty if it is whole.
+
+    ``history`` begins with the job's first message.  What follows the last event of ours is
+    vouched for by nobody, so a tail that was cut off is found only by comparing with a mirror.
+    """
+    found: list[str] = []
+    tail = Tail(job_id=history[0].job_id if history else "")
+    for recorded in history:
+        envelope = recorded.envelope
+        before, tail = tail, advanced(tail, recorded)
+        if envelope is None:
+            continue
+        where = f"message {recorded.seq} ({envelope.type})"
+        if envelope.ordinal != tail.ordinal:
+            found.append(f"{where} was the job's {envelope.ordinal}., and is its {tail.ordinal}.")
+        if envelope.prev != before.digest:
+            found.append(f"{where} does not continue what is stored before it")
+        if envelope.job_seq not in (0, tail.first_seq):
+            found.append(f"{where} knew a job that began at {envelope.job_seq}")
+    return tuple(found)
 
 
 def already_stored(drafts: Sequence[Draft], stored: Sequence[Recorded]) -> bool:

@@ -161,7 +161,10 @@ class Caption(Struct, frozen=True, kw_only=True):
 
 
 class Style(Struct, frozen=True, kw_only=True):
-    """How the film looks, resolved from request, preset and defaults."""
+    """How the film looks, resolved from request, preset and defaults.
+
+    No platform's controls cover the ``safe_box`` (pixels of a 1080×1920 frame).
+    """
 
     motion: Motion
     product_motion: Motion
@@ -169,6 +172,7 @@ class Style(Struct, frozen=True, kw_only=True):
     caption_size: CaptionSize
     caption_position: CaptionPosition
     margin_px: int
+    safe_box: Box = Box(x=120, y=288, width=768, height=960)
     shadow: bool = False
     glow: bool = False
 

@@ -1,1 +1,1 @@
-"""."""
+"""The actors, the shell around them, their composition, and the command line."""

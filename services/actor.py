@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+import msgspec
+
 from events.job import Job
 from events.log import DurableSpec, Recorded
 from events.spec import Struct
@@ -26,7 +28,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     backoff_max_s: float = 30.0
     assembly_attempts_max: int = 3
     timer_recheck_s: float = 10.0
-    not_taken_s: dict[str, float] = {}
+    not_taken_s: dict[str, float] = msgspec.field(default_factory=dict)
     """By engine: how long a segment may wait for somebody to take it; absent or 0: no bound."""
 
 
@@ -56,7 +58,7 @@ class Wait(Command, frozen=True, kw_only=True):
 Decision = Event | Command
 
 
-class GiveBack(Exception):  # noqa: N818 - not an error: the message goes back to the log
+class GiveBack(Exception):
     """The work cannot be finished now; the message is to come again after ``delay_s``."""
 
     def __init__(self, why: str, delay_s: float) -> None:

@@ -133,7 +133,7 @@ class Workshop:
         # neither planning nor assembling waits for a segment.
         segments = worker_count(config) if segment_renderer.NAME in names else 0
         self.pool = WorkerPool(
-            segments + 1, memory_mb_max=2 * config.limits.memory_mb_max, preload=PRELOADED
+            segments + 1, memory_mb_max=config.limits.memory_mb_max, preload=PRELOADED
         )
         self.pool.warm_up()
         limits = AssetLimits(
@@ -143,7 +143,7 @@ class Workshop:
         self.studio = PooledStudio(self.store, self.pool, fetcher, config)
         self.engines = {
             engine.name: CompositorEngine(
-                self.store, self.pool, name=engine.name, deadline_s=config.limits.too_long_s
+                self.store, self.pool, name=engine.name, limits=config.limits
             )
             for engine in config.engines
             if engine.enabled and engine.kind in {"compositor", "template"}

@@ -201,7 +201,7 @@ class Runtime:
         except GiveBack as back:
             bound.info("given back", why=str(back), delay_s=back.delay_s)
             await _quietly(delivery.nak(back.delay_s))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             # The boundary of the actor: nothing that a message leads to may end the service.
             known = isinstance(error, LogError)
             report = bound.warning if known else bound.exception
@@ -214,7 +214,6 @@ class Runtime:
 
     async def _handle(self, delivery: Delivery) -> Wait | None:
         """Decide, perform and append until the fold lacks nothing that this message can bring."""
-        cause = delivery.recorded
         outcomes: list[Event] = []
         performed: set[type[Command]] = set()
         for _ in range(ROUNDS_MAX):

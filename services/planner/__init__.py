@@ -1,1 +1,4 @@
-"""The planner actor: it judges a request, fixes its film frame by frame, and feeds the renderers."""
+"""The planner actor.
+
+It judges a request, fixes its film frame by frame, and feeds the renderers.
+"""

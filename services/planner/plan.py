@@ -72,6 +72,7 @@ def preparation_of(request: RenderRequest, resolved: Resolved) -> Preparation:
         voice_uri=resolved.voice_uri,
         texts=resolved.captions,
         text_fields=tuple(_text_field(role, text, request) for role, text in resolved.captions),
+        archetype=resolved.archetype,
         style=resolved.style,
         encoder=EncoderProfile(codec="", preset="", crf=0, params="", bitrate_max_kbps=0),
         width=resolved.width,

@@ -87,6 +87,18 @@ async def test_the_end_of_a_worker_is_a_failure_and_the_next_call_works(
     assert await workers.run(add, 2, 2, deadline_s=DEADLINE_S) == 4
 
 
+def stall(report: Report) -> None:
+    """A worker that begins and then does nothing more."""
+    report(1, 9)
+    time.sleep(60)
+
+
+async def test_a_call_without_progress_is_ended(workers: WorkerPool) -> None:
+    """What began and stands still is ended long before its deadline."""
+    with pytest.raises(EngineFailure, match="no progress for 0.5 s after 1 of 9"):
+        await workers.run(stall, deadline_s=DEADLINE_S, no_progress_s=0.5)
+
+
 async def test_a_cancelled_call_ends_soon(workers: WorkerPool) -> None:
     """The child is killed when nobody waits for it any more."""
     cancel = asyncio.Event()

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import wave
+from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
 import msgspec
 import numpy as np
+from av.stream import Stream
 from numpy.typing import NDArray
 
-from assembler.encode import default_profile
+from assembler.encode import default_profile, encode_piece
+from assembler.join import JoinReport, join
 from assembler.loudness import RATE, Sound
 from assembler.planes import Frame
 from assembler.timeline import segment_plans
@@ -55,6 +59,24 @@ def flat(luma: int) -> Frame:
     )
 
 
+def encoded(path: Path, frames: Sequence[Frame]) -> Path:
+    """Encode frames as a piece."""
+    encode_piece(frames, len(frames), path, PROFILE, fps=FPS, width=WIDTH, height=HEIGHT)
+    return path
+
+
+def joined(parts: Sequence[Path], counts: Sequence[int], sound: Path, out: Path) -> JoinReport:
+    """Join pieces and sound with the tests' profile and size."""
+    return join(parts, counts, sound, out, profile=PROFILE, fps=FPS, width=WIDTH, height=HEIGHT)
+
+
+def length_s(stream: Stream) -> Fraction:
+    """Length of a stream as its header tells it."""
+    assert stream.duration is not None
+    assert stream.time_base is not None
+    return stream.duration * stream.time_base
+
+
 def film_spec(frames: int, *, transition: int = 4, motion: Motion = Motion.SMOOTH) -> RenderSpec:
     """Plan a small film without pictures, words or sound."""
     plain = spec()
@@ -85,7 +107,8 @@ def band(samples: int, level: float = 0.1, seed: int = 3) -> Sound:
         for index, hz in enumerate((110, 220, 330, 554, 880))
     )
     noise = np.random.default_rng(seed).standard_normal((2, samples))
-    return (level * (chords + 0.3 * noise)).astype(np.float32)
+    sound: Sound = (level * (chords + 0.3 * noise)).astype(np.float32)
+    return sound
 
 
 def write_wav(path: Path, sound: Sound, *, rate: int = RATE) -> Artifact:

@@ -24,7 +24,9 @@ def powers(sound: Sound) -> NDArray[np.floating]:
     """Power in windows of 50 ms, away from the film's own fades."""
     window = RATE // 20
     middle = sound[0, RATE // 2 : -RATE]
-    return np.square(middle[: middle.size // window * window].reshape(-1, window)).mean(axis=1)
+    windows = np.square(middle[: middle.size // window * window].reshape(-1, window))
+    power: NDArray[np.floating] = windows.mean(axis=1)
+    return power
 
 
 @pytest.mark.parametrize("length", [40_000, 47_999, 100_001])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,24 @@ import pytest
 from assembler.loudness import RATE, Sound, integrated_lufs, true_peak_db
 from assembler.sound import Mixed, SoundError, decode, mix, prepare_sound, write_aac
 from events.spec import Artifact, SoundPlan
-from tests.assembler.reels import band, tone, write_wav
+from tests.assembler.reels import band, encoded, length_s, moving, tone, write_wav
 
 FRAMES, FPS = 150, 30
 SAMPLES = FRAMES * RATE // FPS
 
 
-def mixed(folder: Path, frames: int = FRAMES, **tracks: Artifact) -> tuple[Mixed, Path]:
+def mixed(
+    folder: Path,
+    frames: int = FRAMES,
+    *,
+    music: Artifact | None = None,
+    voice: Artifact | None = None,
+) -> tuple[Mixed, Path]:
     """Mix tracks that lie in a folder under their artifacts' names."""
-    sources = {track.sha256: folder / f"{track.sha256}.wav" for track in tracks.values()}
+    tracks = [track for track in (music, voice) if track is not None]
+    sources = {track.sha256: folder / f"{track.sha256}.wav" for track in tracks}
     out = folder / "mixed.mp4"
-    return mix(SoundPlan(**tracks), frames, FPS, sources, out), out
+    return mix(SoundPlan(music=music, voice=voice), frames, FPS, sources, out), out
 
 
 HARD: dict[str, tuple[Sound, int]] = {
@@ -110,7 +118,7 @@ def test_format_length_and_bytes(tmp_path: Path) -> None:
         stream = container.streams.audio[0]
         context = stream.codec_context
         assert (context.name, context.rate, context.channels) == ("aac", 48_000, 2)
-        assert stream.duration * stream.time_base * RATE == 151 * RATE // FPS
+        assert length_s(stream) == Fraction(151, FPS)
         assert stream.start_time == 0
         sizes = [packet.size for packet in container.demux(stream)]
     assert sum(sizes) * 8 / (151 / FPS) == pytest.approx(192_000, rel=0.15)
@@ -168,12 +176,7 @@ def playlist(folder: Path) -> bytes:
 
 def film(folder: Path) -> bytes:
     """A file with a picture and no sound."""
-    from assembler.encode import encode_piece
-    from tests.assembler.reels import HEIGHT, PROFILE, WIDTH, moving
-
-    path = folder / "p.mp4"
-    encode_piece(moving(3), 3, path, PROFILE, fps=FPS, width=WIDTH, height=HEIGHT)
-    return path.read_bytes()
+    return encoded(folder / "p.mp4", moving(3)).read_bytes()
 
 
 BAD: dict[str, Any] = {
@@ -240,7 +243,7 @@ def test_samples_keep_their_places(tmp_path: Path, samples: int) -> None:
     write_aac(given, tmp_path / "a.mp4", bitrate_kbps=192)
     with av.open(str(tmp_path / "a.mp4")) as container:
         stream = container.streams.audio[0]
-        assert stream.duration * stream.time_base * RATE == samples
+        assert length_s(stream) == Fraction(samples, RATE)
     heard = decode(tmp_path / "a.mp4", samples)
     assert heard.shape == given.shape
     assert np.abs(heard - given)[:, 1024:-1024].max(initial=0) < 0.02

@@ -24,6 +24,8 @@ def _setter(*texts: str) -> Typesetter:
         ("50% %{pts} \"q\" 'q' : \\n", "50% %{pts} \"q\" 'q' : \\n"),
         ("👨\u200d👩 ❤\ufe0f", "👨\u200d👩 ❤\ufe0f"),
         (" \n\t ", ""),
+        ("a\u202eb\u2067c\u2069d\u200f", "abcd\u200f"),
+        ("x" + "\u0323" * 20 + "y", "x" + "\u0323" * 4 + "y"),
     ],
 )
 def test_clean_keeps_the_words_and_drops_what_cannot_be_set(raw: str, expected: str) -> None:

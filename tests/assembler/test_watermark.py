@@ -5,15 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 import cv2
+import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from assembler.planes import Frame, blend_patch
 from assembler.watermark import watermark, watermark_box
-from events.spec import CaptionPosition
+from events.spec import CaptionPosition, Style
+from tests.builders import style
 
-LOWER, UPPER = CaptionPosition.LOWER_THIRD, CaptionPosition.UPPER_THIRD
+LOWER, UPPER = (
+    msgspec.structs.replace(style(), caption_position=position)
+    for position in (CaptionPosition.LOWER_THIRD, CaptionPosition.UPPER_THIRD)
+)
+CENTER = msgspec.structs.replace(style(), caption_position=CaptionPosition.CENTER)
 
 
 def _logo(path: Path, picture: NDArray[np.uint8]) -> Path:
@@ -21,22 +27,20 @@ def _logo(path: Path, picture: NDArray[np.uint8]) -> Path:
     return path
 
 
-def _over_grey(logo: Path, position: CaptionPosition) -> Frame:
+def _over_grey(logo: Path, look: Style) -> Frame:
     frame = Frame.empty(1080, 1920)
     frame.y[:], frame.u[:], frame.v[:] = 100, 128, 128
-    blend_patch(frame, watermark(logo, position))
+    blend_patch(frame, watermark(logo, look))
     return frame
 
 
-@pytest.mark.parametrize(
-    ("position", "top"), [(LOWER, 318), (CaptionPosition.CENTER, 318), (UPPER, 1218 - 60)]
-)
+@pytest.mark.parametrize(("look", "top"), [(LOWER, 318), (CENTER, 318), (UPPER, 1218 - 60)])
 def test_it_lies_in_the_corner_away_from_the_captions(
-    tmp_path: Path, position: CaptionPosition, top: int
+    tmp_path: Path, look: Style, top: int
 ) -> None:
     """120 px wide, 30 px inside the safe box: at the top right, or at the bottom right."""
     logo = _logo(tmp_path / "logo.png", np.full((200, 400, 3), 255, np.uint8))
-    rows, columns = np.nonzero(_over_grey(logo, position).y != 100)
+    rows, columns = np.nonzero(_over_grey(logo, look).y != 100)
     assert (top, top + 59, 738, 857) == (rows.min(), rows.max(), columns.min(), columns.max())
 
 

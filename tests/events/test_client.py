@@ -14,6 +14,7 @@ from events import Foreign, JobStatus, LogUnavailable, MemoryLog, Pytoon, Render
 from events.job import Job
 from events.link import advanced
 from events.log import Tail
+from events.stream import LogSettings
 from events.types import Event, Problem, RenderRejected
 from tests.broker import NatsServer
 
@@ -120,7 +121,7 @@ async def test_connecting(nats_server: NatsServer) -> None:
         assert JobStatus.REQUESTED is (await client.replay("a")).status
     nats_server.kill()
     with pytest.raises(LogUnavailable):
-        async with Pytoon.connect(nats_server.url):
+        async with Pytoon.connect(nats_server.url, settings=LogSettings(connect_timeout_s=0.3)):
             pass
 
 

@@ -114,7 +114,7 @@ def stored(event: Event, **changes: Any) -> Message:
     return message(subject_of(event), encode_body(event), headers)
 
 
-@pytest.mark.parametrize("kind", EVENT_TYPES, ids=lambda kind: type_name(kind))
+@pytest.mark.parametrize("kind", EVENT_TYPES, ids=type_name)
 def test_events_survive_the_wire(kind: type[Event]) -> None:
     """Any event of a type is read as it was written, envelope included."""
 
@@ -163,6 +163,7 @@ def test_rubbish_is_foreign(kind: str, body: bytes, headers: dict[str, str]) -> 
         b"null",
         b'{"a": NaN}',
         b'{"a": 1e999}',
+        b'{"a": 1%s}' % (b"0" * 5000),
         b'{"a": "\xff"}',
         b'{"a": "\\ud800"}',
         b"\xef\xbb\xbf{}",
@@ -225,7 +226,7 @@ def test_bare_asks(kind: str, body: bytes, expected: Event) -> None:
         ("render_cancel_requested", b'{"why": 1}'),
         ("render_cancel_requested", b""),
         ("generation_settled", b"{}"),
-        ("generation_settled", b'{"segment": 123456789012345678901234567890}'),
+        ("generation_settled", b'{"segment": 1%s}' % (b"0" * 5000)),
     ],
 )
 def test_what_is_no_ask_is_foreign(kind: str, body: bytes) -> None:
@@ -314,5 +315,3 @@ def test_what_is_no_json_cannot_be_asked() -> None:
     """An ask that JSON cannot say is refused when it is written."""
     with pytest.raises(ValueError, match="JSON"):
         encode_body(RenderRequested(job_id="a", ask={"a": object()}))
-    with pytest.raises(ValueError, match="JSON"):
-        encode_body(RenderRequested(job_id="a", ask={"a": 2**70}))

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from events.job import Job, JobStatus, SegmentStatus, accepts, evolve, fold, initial_state
 from events.types import (
-    EVENT_TYPES,
     ENDS,
+    EVENT_TYPES,
     Foreign,
     Reason,
     RenderCancelled,
@@ -30,7 +30,6 @@ from tests.builders import (
     history,
     job_after,
     planned,
-    recorded,
     requested,
     segment_rendered,
     segment_requested,

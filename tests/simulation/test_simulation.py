@@ -161,8 +161,8 @@ async def test_a_cancel_ends_a_job_in_the_middle(tmp_path: Path) -> None:
     world = World(tmp_path, seed=7)
     tasks = await world.start()
     await world.ask("film", target_duration_seconds=60)
-    while len(world.renders) < 3:
-        await asyncio.sleep(0.1)
+    await asyncio.sleep(2)
+    assert 0 < len(world.renders) < 20
     await world.log.publish_ask("film", "render_cancel_requested", b'{"why": "enough"}')
     job = await world.ended("film")
     for task in tasks:

@@ -1,5 +1,6 @@
 """A world in one process, driven by a seed: actors that are killed at any append and started
-again, on a log that repeats, forgets acknowledgements and gives stale reads.  Time jumps."""
+again, on a log that repeats, forgets acknowledgements and gives stale reads.  Time jumps.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +17,9 @@ from adapters.base import EngineFailure, SegmentWork
 from adapters.files import FileStore
 from adapters.null import NullEngine, NullStudio
 from config import Config, load
+from events.faults import Faults
 from events.job import Job, fold
 from events.log import Consumer, EventLog, Recorded, Tail
-from events.faults import Faults
 from events.memory import MemoryLog
 from events.types import Event, Reason
 from services.actor import Actor, Limits
@@ -133,7 +134,7 @@ class World:
             log = MortalLog(self.log, self._die)
             runtime = Runtime(
                 self._actor(name),
-                log,  # type: ignore[arg-type]  # the rest of the protocol is passed on
+                log,
                 limits=self.limits,
                 settings=RuntimeSettings(heartbeat_s=1.0),
                 clock=self.now,

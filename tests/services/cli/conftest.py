@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +43,11 @@ class Person:
 
     home: Home
     folder: Path
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def start(self, *arguments: str, **environ: str) -> subprocess.Popen[str]:
         """Begin a command."""
-        return subprocess.Popen(
+        command = subprocess.Popen(
             [sys.executable, "-P", "-m", "services.cli", *arguments],
             cwd=self.folder,
             env=self._environ | environ,
@@ -54,6 +56,8 @@ class Person:
             stderr=subprocess.PIPE,
             text=True,
         )
+        self.started.append(command)
+        return command
 
     def finish(self, command: subprocess.Popen[str]) -> Called:
         """Wait for its end."""
@@ -77,7 +81,11 @@ class Person:
             time.sleep(0.02)
 
     def leave(self) -> None:
-        """End whatever runs in the home."""
+        """End whatever runs in the home, also after a test that failed half-way."""
+        for command in self.started:
+            command.kill()
+            with contextlib.suppress(ValueError):
+                command.communicate()
         while self.home.services_run():
             self.until(lambda: self.home.services_ready() or not self.home.services_run())
             pid = read_json(self.home.services_json).get("pid")

@@ -65,12 +65,12 @@ def test_up_takes_over_when_the_services_leave(person: Person) -> None:
     assert not server_runs(person.home)
 
 
-def test_logs_are_json_and_private(person: Person) -> None:
+def test_logs_are_json_and_private(settled: Person) -> None:
     """What the services do can be read by a machine, and by their owner only."""
-    person.call("render", *_REQUEST)
-    log = person.home.logs / "services.log"
+    settled.call("render", *_REQUEST)
+    log = settled.home.logs / "services.log"
     assert log.read_text(encoding="utf-8").startswith("{")
-    assert stat.S_IMODE(person.home.logs.stat().st_mode) == 0o700
+    assert stat.S_IMODE(settled.home.logs.stat().st_mode) == 0o700
 
 
 async def test_services_that_cannot_start_say_why(

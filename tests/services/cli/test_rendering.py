@@ -106,7 +106,14 @@ def test_an_interrupted_render_can_be_resumed(settled: Person) -> None:
     assert (settled.folder / "f.mp4").is_file()
 
 
-@pytest.mark.parametrize("victim", ["services", "server", "both"])
+@pytest.mark.parametrize(
+    "victim",
+    [
+        pytest.param("services", marks=pytest.mark.slow),
+        pytest.param("server", marks=pytest.mark.slow),
+        "both",
+    ],
+)
 def test_a_waiting_render_survives_kills(person: Person, victim: str) -> None:
     """Whoever waits sees to it that services and server come back."""
     person.call("render", *_REQUEST)

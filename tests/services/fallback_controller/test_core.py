@@ -17,6 +17,7 @@ from events.types import (
     SegmentFailed,
     SegmentRequested,
     SegmentTimedOut,
+    Stored,
 )
 from services.actor import Context, Limits, Wait
 from services.fallback_controller.core import backoff_s, decide
@@ -267,7 +268,7 @@ ASSEMBLING = (
 
 def test_a_failed_assembly_is_tried_again_twice() -> None:
     """Then the job fails."""
-    past = (*ASSEMBLING, assembly_failed())
+    past: tuple[Stored, ...] = (*ASSEMBLING, assembly_failed())
     assert given(decide, *past).when() == (AssemblyRequested(job_id=JOB, attempt=2),)
     past = (*past, assembly_requested(2), assembly_failed(2), assembly_requested(3))
     (end,) = given(decide, *past, assembly_failed(3)).when()

@@ -12,6 +12,7 @@ from events.types import (
     RenderRequested,
     RungDescended,
     SegmentFailed,
+    Stored,
 )
 from services.planner.core import PlanRender, decide
 from tests.builders import (
@@ -79,7 +80,7 @@ def test_a_failed_segment_keeps_its_place_in_the_window() -> None:
 def test_assembly_needs_every_body_and_the_sound(last: str) -> None:
     """Whichever comes last asks for the assembly."""
     start = (requested(), planned(spec(1)), segment_requested(0))
-    parts = [segment_rendered(0), soundtrack_mixed()]
+    parts: list[Stored] = [segment_rendered(0), soundtrack_mixed()]
     if last == "segment":
         parts.reverse()
     assert given(decide, *start, parts[0]).when() == ()
