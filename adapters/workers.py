@@ -30,6 +30,8 @@ from events.types import Reason
 
 _PROGRESS = struct.Struct("<II")
 _POLL_S = 0.1
+_missing: list[str] = []
+"""In a child: what it could not import."""
 
 Report = Callable[[int, int], None]
 """What a child calls with frames done and frames in all."""
@@ -72,8 +74,9 @@ class WorkerPool:
 
         Raises ``EngineFailure``: ``timeout`` past the deadline (counted from when a child takes
         the call), or when a child that has reported once reports nothing new for
-        ``no_progress_s`` (0: no such bound), ``crashed`` when the child died, ``cancelled`` soon after ``cancel`` is set.
-        What the function itself raises is raised as it is.
+        ``no_progress_s`` (0: no such bound); ``crashed`` when the child died; ``unavailable``
+        when it cannot load what it needs; ``cancelled`` soon after ``cancel`` is set.  What the
+        function itself raises is raised as it is.
         """
         with tempfile.TemporaryDirectory(prefix="pytoon-") as folder:
             board = Path(folder) / "progress"
@@ -91,6 +94,9 @@ class WorkerPool:
             except ProcessExpired as error:
                 detail = f"worker process died (exit code {error.exitcode})"
                 raise EngineFailure(Reason.CRASHED, detail, retryable=True) from error
+            except ImportError as error:
+                detail = f"workers cannot start here ({error}): run `pytoon doctor`"
+                raise EngineFailure(Reason.UNAVAILABLE, detail, retryable=False) from error
             except MemoryError as error:
                 detail = "worker reached its memory limit"
                 raise EngineFailure(Reason.OUT_OF_MEMORY, detail, retryable=False) from error
@@ -149,8 +155,12 @@ def _prepare_child(
     if niceness and hasattr(os, "nice"):
         with contextlib.suppress(OSError):
             os.nice(niceness)
-    for module in preload:
-        importlib.import_module(module)
+    try:
+        for module in preload:
+            importlib.import_module(module)
+    except ImportError as error:
+        # A pool whose children die at birth would only say that it is broken: say it per call.
+        _missing.append(str(error))
 
 
 def _die_with(parent: int) -> None:
@@ -176,6 +186,8 @@ def _nothing() -> None:
 
 
 def _call(board: str, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    if _missing:
+        raise ImportError(_missing[0])
     handle = os.open(board, os.O_WRONLY)
 
     def report(done: int, total: int) -> None:

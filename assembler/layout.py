@@ -15,8 +15,7 @@ from events.spec import Box, RenderSpec
 
 GAP_PX = 24
 REFERENCE_WIDTH_PX = 1080
-STAGE = Box(x=34, y=200, width=940, height=1400)
-"""Where what is set smaller than the frame may stand, words apart: about the words' middle."""
+STAGE_WIDTH_PX, STAGE_TOP_PX, STAGE_BOTTOM_PX = 940, 200, 1600
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +27,27 @@ class Place:
 
 
 def safe_box(spec: RenderSpec) -> Box:
-    """Return the safe box S of a film, at its size."""
-    safe, unit = spec.style.safe_box, spec.width / REFERENCE_WIDTH_PX
-    return Box(
-        x=safe.x * unit, y=safe.y * unit, width=safe.width * unit, height=safe.height * unit
+    """Return the box that no platform's controls cover, at the film's size."""
+    return _scaled(spec.style.safe_box, spec.width / REFERENCE_WIDTH_PX)
+
+
+def stage_box(spec: RenderSpec) -> Box:
+    """Return where what is set smaller than the frame may stand: about the words' middle."""
+    safe = spec.style.safe_box
+    wide = min(
+        STAGE_WIDTH_PX, 2 * min(middle := safe.x + safe.width / 2, REFERENCE_WIDTH_PX - middle)
     )
+    stage = Box(
+        x=middle - wide / 2,
+        y=STAGE_TOP_PX,
+        width=wide,
+        height=STAGE_BOTTOM_PX - STAGE_TOP_PX,
+    )
+    return _scaled(stage, spec.width / REFERENCE_WIDTH_PX)
+
+
+def _scaled(box: Box, unit: float) -> Box:
+    return Box(x=box.x * unit, y=box.y * unit, width=box.width * unit, height=box.height * unit)
 
 
 def product_areas(spec: RenderSpec, within: Box) -> tuple[Box, ...]:
@@ -116,4 +131,4 @@ def clear_middle(spec: RenderSpec, within: Box) -> tuple[float, float]:
     return across, within.y + above / 2 if above >= below else bottom - below / 2
 
 
-__all__ = ["STAGE", "Place", "clear_middle", "place", "product_areas", "safe_box"]
+__all__ = ["Place", "clear_middle", "place", "product_areas", "safe_box", "stage_box"]

@@ -53,7 +53,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A picture or a part of it: planes at ``scale`` (across, down) times its pixels, from ``x, y``.
+    """A picture or a part of it, from ``x, y`` on, ``scale`` (across, down) times as dense.
 
     Chroma and its alpha are half as dense, sited in the centre.  ``alpha`` and ``alpha_uv`` are
     None for a picture without; with it, colours are premultiplied.  All planes are padded to the

@@ -24,7 +24,7 @@ from assembler.layers import (
     ShapesLayer,
     WashLayer,
 )
-from assembler.layout import STAGE, clear_middle, place, product_areas, safe_box
+from assembler.layout import clear_middle, place, product_areas, safe_box, stage_box
 from assembler.motion import Camera, Profile, Scene, camera, profiles
 from assembler.planes import Patch
 from assembler.product import (
@@ -191,7 +191,7 @@ class Scenes:
             shape = Silhouette(solid, _box(area), self._unit)
             under.extend(shade.patch for shade in shadows(shape, cut_out=False, weight=1.25))
         else:
-            within = self._scaled(STAGE)
+            within = stage_box(self._spec)
             where = place(
                 product_areas(self._spec, within),
                 asset.width,
@@ -228,7 +228,7 @@ class Scenes:
     def _mount(self, box: Box, tones: Tone) -> tuple[Patch, ...]:
         """Return what a small picture is set on: a plate if it is tiny, else a light border."""
         if max(box.width, box.height) < self._spec.width * SMALL_SHARE * 0.6:
-            within = self._scaled(STAGE)
+            within = stage_box(self._spec)
             return plate(box, within, self._unit, Tone(0.96, 0.008, tones.hue))
         rim = RIM_PX * self._unit
         outer = Box(
@@ -372,24 +372,16 @@ class Scenes:
     def _stage_hero(self, plan: SegmentPlan, index: int) -> View:
         product = self._parts.get(
             ("hero", index),
-            lambda: self._product(index, self._scaled(STAGE), PANEL_SCALE_MAX),
+            lambda: self._product(index, stage_box(self._spec), PANEL_SCALE_MAX),
         )
         return View(self._behind(plan, self._spec.assets[index], product), product)
 
     def _meme_cut_out(self, plan: SegmentPlan, index: int) -> View:
         product = self._parts.get(
             ("meme", index),
-            lambda: self._product(index, self._scaled(STAGE), PANEL_SCALE_MAX),
+            lambda: self._product(index, stage_box(self._spec), PANEL_SCALE_MAX),
         )
         return View(self._words_ground(plan), product)
-
-    def _scaled(self, box: Box) -> Box:
-        return Box(
-            x=box.x * self._unit,
-            y=box.y * self._unit,
-            width=box.width * self._unit,
-            height=box.height * self._unit,
-        )
 
 
 def _box(area: tuple[int, int, int, int]) -> Box:

@@ -16,6 +16,7 @@ from typing import assert_never
 
 import msgspec
 
+from events.link import advanced
 from events.log import Recorded, Tail
 from events.spec import RenderSpec, Rung, Struct, Warned
 from events.types import (
@@ -202,13 +203,7 @@ def evolve(job: Job, recorded: Recorded) -> Job:
     if recorded.seq <= job.tail.seq:
         return job
     job = apply(job, recorded.event, recorded.time_s)
-    tail = Tail(
-        job_id=job.job_id,
-        seq=recorded.seq,
-        ordinal=job.tail.ordinal + 1,
-        digest=recorded.digest,
-        first_seq=job.tail.first_seq or recorded.seq,
-    )
+    tail = advanced(job.tail, recorded)
     return msgspec.structs.replace(job, tail=tail)
 
 

@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 
 ACTORS = ("planner", "segment-renderer", "fallback-controller", "assembler")
 READY_S = 30.0
-SPAWNS_MAX = 3
-"""How often services that ended before they were ready are started anew."""
+FAILURES_MAX = 2
+"""How often services may fail before they are ready; killed ones do not count."""
 DEATHS_MAX = 20
 DEATHS_S = 60.0
 """Services that have died more often than that within that time are not started again."""
@@ -54,19 +54,22 @@ _POLL_S = 0.02
 _WATCH_S = 0.5
 _PROBE_S = 0.3
 _log = logging.getLogger("pytoon.services")
-_children: list[subprocess.Popen[bytes]] = []
-"""Services that this process started: kept, so that none of them stays a zombie."""
+_spawned: dict[Path, subprocess.Popen[bytes]] = {}
+"""The services that this process started last, by home: kept, so that no zombie is left."""
 
 
-def spawn_services(home: Home) -> subprocess.Popen[bytes] | None:
-    """Start the services' process unless one runs; None when one does.  Does not wait."""
-    if home.services_run():
-        return None
+def spawn_services(home: Home) -> None:
+    """Start the services' process unless one runs (or one of ours just starts); do not wait."""
+    ours = _spawned.get(home.path)
+    if home.services_run() or (ours is not None and ours.poll() is None):
+        return
     root = str(Path(services.__file__).parents[1])
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
     with _noise(home).open("ab") as noise:
+        # What earlier services had to say when they died stands in services.log.
+        noise.truncate(0)
         # -P: a folder named `config` or `events` where the command was called is not ours.
-        child = subprocess.Popen(
+        _spawned[home.path] = subprocess.Popen(
             [sys.executable, "-P", "-m", "services.cli", "up", "--background"],
             stdin=subprocess.DEVNULL,
             stdout=noise,
@@ -74,8 +77,6 @@ def spawn_services(home: Home) -> subprocess.Popen[bytes] | None:
             start_new_session=True,
             env={**os.environ, "PYTHONPATH": path, "PYTOON_HOME": str(home.path)},
         )
-    _children[:] = [*(known for known in _children if known.poll() is None), child]
-    return child
 
 
 async def ensure_services(home: Home, *, wait_s: float = READY_S) -> None:
@@ -84,21 +85,20 @@ async def ensure_services(home: Home, *, wait_s: float = READY_S) -> None:
     Raises ``Unreachable`` with what they said when they do not come up.
     """
     deadline = time.monotonic() + wait_s
-    child = spawn_services(home)
-    spawns = 1
+    failures = 0
     while not home.services_ready():
-        if time.monotonic() >= deadline:
+        ours = _spawned.get(home.path)
+        if ours is not None and ours.poll() is not None and not home.services_run():
+            failures += ours.returncode > 0
+            del _spawned[home.path]
+        if failures == FAILURES_MAX or time.monotonic() >= deadline:
             break
-        if child is not None and child.poll() is not None and not home.services_run():
-            if spawns == SPAWNS_MAX or child.returncode != 0:
-                break
-            child = spawn_services(home)
-            spawns += 1
+        spawn_services(home)
         await asyncio.sleep(_POLL_S)
     else:
         return
     raise Unreachable(
-        f"The services of {home.path} did not come up within {wait_s:g} s: {_last_noise(home)}. "
+        f"The services of {home.path} did not come up: {_last_noise(home)}. "
         f"See {home.logs / 'services.log'} and run `pytoon doctor`."
     )
 

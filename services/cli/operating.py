@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import sys
 
@@ -38,7 +39,12 @@ def up(*, background: bool, log_level: str, nats_url: str) -> None:
         target = (nats_url, os.environ.get("NATS_TOKEN", ""))
         asyncio.run(run_actors(ACTORS, target, home, provision=True))
         return
-    run_services_of(home, background=background, idle_exit_s=_idle_exit_s(background=background))
+    idle_exit_s = _idle_exit_s(background=background)
+    try:
+        run_services_of(home, background=background, idle_exit_s=idle_exit_s)
+    except Exception:
+        logging.getLogger("pytoon.services").exception("the services have failed")
+        raise
 
 
 @click.command()

@@ -44,7 +44,8 @@ class Performer:
         except Unpreparable as unpreparable:
             return (_rejected(command, *unpreparable.problems),)
         except EngineFailure as failure:
-            if work.context.deliveries < work.context.limits.crashes_max:
+            again = failure.reason is not Reason.UNAVAILABLE
+            if again and work.context.deliveries < work.context.limits.crashes_max:
                 raise GiveBack(str(failure), delay_s=RETRY_S) from failure
             return (_rejected(command, _undigestible(failure)),)
         except (StoreError, OSError) as error:
@@ -69,6 +70,13 @@ def _not_an_object(why: str) -> Problem:
 
 
 def _undigestible(failure: EngineFailure) -> Problem:
+    if failure.reason is Reason.UNAVAILABLE:
+        return Problem(
+            field="services",
+            value="",
+            limit="services that can draw on their machine",
+            hint=failure.detail,
+        )
     limits = {
         Reason.TIMEOUT: "files that can be read in time",
         Reason.OUT_OF_MEMORY: "files that fit in the memory of a worker",

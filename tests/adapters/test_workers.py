@@ -95,7 +95,7 @@ def stall(report: Report) -> None:
 
 async def test_a_call_without_progress_is_ended(workers: WorkerPool) -> None:
     """What began and stands still is ended long before its deadline."""
-    with pytest.raises(EngineFailure, match="no progress for 0.5 s after 1 of 9"):
+    with pytest.raises(EngineFailure, match=r"no progress for 0\.5 s after 1 of 9"):
         await workers.run(stall, deadline_s=DEADLINE_S, no_progress_s=0.5)
 
 
@@ -108,6 +108,17 @@ async def test_a_cancelled_call_ends_soon(workers: WorkerPool) -> None:
         await workers.run(hang, deadline_s=DEADLINE_S, cancel=cancel)
     assert caught.value.reason is Reason.CANCELLED
     assert time.monotonic() - started_s < 5
+
+
+async def test_a_library_that_does_not_load_is_told_at_each_call() -> None:
+    """Where a system library is missing, nobody is left waiting."""
+    pool = WorkerPool(1, preload=("no_such_library",))
+    try:
+        with pytest.raises(EngineFailure, match="no_such_library") as caught:
+            await pool.run(add, 1, 2, deadline_s=DEADLINE_S)
+    finally:
+        await pool.close()
+    assert caught.value.reason is Reason.UNAVAILABLE
 
 
 async def test_an_exception_comes_back_as_it_is(workers: WorkerPool) -> None:

@@ -36,9 +36,7 @@ def textured(width: int, height: int, seed: int = 0) -> Pixels:
     """A smooth random colour picture (h×w×3)."""
     random = np.random.default_rng(seed)
     coarse = random.integers(0, 256, (max(2, height // 16), max(2, width // 16), 3), np.uint8)
-    return np.asarray(
-        cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8
-    )
+    return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
 def disc(size: int, rgb: Sequence[int] = (220, 60, 40)) -> Pixels:
@@ -62,9 +60,7 @@ def save(path: Path, pixels: Pixels) -> Path:
 
 def with_orientation(jpeg: bytes, number: int) -> bytes:
     """A JPEG with an EXIF block that says how to turn it."""
-    tiff = b"MM\x00\x2a\x00\x00\x00\x08" + struct.pack(
-        ">HHHIHHI", 1, 0x0112, 3, 1, number, 0, 0
-    )
+    tiff = b"MM\x00\x2a\x00\x00\x00\x08" + struct.pack(">HHHIHHI", 1, 0x0112, 3, 1, number, 0, 0)
     block = b"Exif\x00\x00" + tiff
     return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + jpeg[2:]
 

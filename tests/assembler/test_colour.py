@@ -10,7 +10,7 @@ from assembler.colour import Tone, accent, tone
 
 @pytest.mark.parametrize("hexed", ["#000000", "#ffffff", "#c8285a", "#1b6b4f", "#808080"])
 def test_a_colour_survives_the_round_trip(hexed: str) -> None:
-    """sRGB to OKLCH and back, within half a code."""
+    """SRGB to OKLCH and back, within half a code."""
     wanted = [int(hexed[index : index + 2], 16) for index in (1, 3, 5)]
     assert np.abs(tone(hexed).rgb() - wanted).max() < 0.5
 

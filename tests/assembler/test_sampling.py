@@ -39,9 +39,7 @@ def ideal(window: Window, picture: np.ndarray) -> np.ndarray:
     """The luma of a window by cubic interpolation in float."""
     luma = frame_from_rgb(picture).y.astype(np.float32)
     step = window.width / SIZE[0]
-    matrix = np.array(
-        [[step, 0, window.x + step / 2 - 0.5], [0, step, window.y + step / 2 - 0.5]]
-    )
+    matrix = np.array([[step, 0, window.x + step / 2 - 0.5], [0, step, window.y + step / 2 - 0.5]])
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
     return np.asarray(
         cv2.warpAffine(luma, matrix, SIZE, flags=flags, borderMode=cv2.BORDER_REPLICATE)
@@ -96,7 +94,7 @@ def test_a_patch_is_transparent_where_the_picture_ends() -> None:
     picture[20:120, 20:120] = (200, 180, 40, 255)
     level = make_level(picture, -20, -20, DENSITY, alpha=True)
     patch = level_patch(level, Window(-10, -10, 120), (30, 40, 120, 120))
-    assert (255 == patch.alpha[14:-14, 14:-14]).all()
+    assert 255 == patch.alpha[14:-14, 14:-14].min()
     assert 0 == patch.alpha[:6].max()
     assert (patch.luma <= patch.alpha).all()
 

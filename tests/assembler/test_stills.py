@@ -29,11 +29,11 @@ CMYK_RED = (
 """A 16×16 JPEG of cyan 0, magenta 200, yellow 200, black 0 (of 255)."""
 
 
-def ingested(tmp_path: Path, content: bytes, **more: Path) -> np.ndarray:
+def ingested(tmp_path: Path, content: bytes) -> np.ndarray:
     """The pixels of the still of an upload."""
     upload = tmp_path / "upload"
     upload.write_bytes(content)
-    ingest_still(upload, tmp_path / "still.png", **more)
+    ingest_still(upload, tmp_path / "still.png")
     return read_still(tmp_path / "still.png")
 
 
@@ -46,17 +46,18 @@ def encoded(suffix: str, bgr: np.ndarray, *options: int) -> bytes:
 def test_every_exif_orientation_comes_out_upright(tmp_path: Path, number: int) -> None:
     """The stored rows are turned as EXIF says, for each of the 8 ways."""
     upright = textured(48, 32)
-    turn = {
-        1: lambda p: p,
-        2: lambda p: p[:, ::-1],
-        3: lambda p: p[::-1, ::-1],
-        4: lambda p: p[::-1],
-        5: lambda p: p.transpose(1, 0, 2),
-        6: lambda p: np.rot90(p, 1),
-        7: lambda p: np.rot90(p, 2).transpose(1, 0, 2),
-        8: lambda p: np.rot90(p, 3),
-    }[number]
-    stored = np.ascontiguousarray(turn(upright)[..., ::-1])
+    turned = upright.transpose(1, 0, 2)
+    stored_as = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: turned,
+        6: turned[::-1],
+        7: turned[::-1, ::-1],
+        8: turned[:, ::-1],
+    }
+    stored = np.ascontiguousarray(stored_as[number][..., ::-1])
     jpeg = encoded(".jpg", stored, cv2.IMWRITE_JPEG_QUALITY, 98)
     still = ingested(tmp_path, with_orientation(jpeg, number))
     assert upright.shape[:2] == still.shape[:2]
@@ -140,9 +141,7 @@ def test_a_mask_that_hides_everything_is_refused(tmp_path: Path) -> None:
     save(tmp_path / "picture.png", textured(20, 20))
     save(tmp_path / "mask.png", np.zeros((20, 20, 3), np.uint8))
     with pytest.raises(StillError, match="mask"):
-        ingest_still(
-            tmp_path / "picture.png", tmp_path / "still.png", mask=tmp_path / "mask.png"
-        )
+        ingest_still(tmp_path / "picture.png", tmp_path / "still.png", mask=tmp_path / "mask.png")
 
 
 def test_a_damaged_mask_is_told_from_a_damaged_picture(tmp_path: Path) -> None:
@@ -150,9 +149,7 @@ def test_a_damaged_mask_is_told_from_a_damaged_picture(tmp_path: Path) -> None:
     save(tmp_path / "picture.png", textured(20, 20))
     (tmp_path / "mask.png").write_text("no picture")
     with pytest.raises(StillError) as caught:
-        ingest_still(
-            tmp_path / "picture.png", tmp_path / "still.png", mask=tmp_path / "mask.png"
-        )
+        ingest_still(tmp_path / "picture.png", tmp_path / "still.png", mask=tmp_path / "mask.png")
     assert caught.value.of_mask
 
 
@@ -205,7 +202,9 @@ def test_a_truncated_file_is_refused(tmp_path: Path, suffix: str) -> None:
     assert caught.value.hint
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", b"\x89PNG\r\n\x1a\n", struct.pack("9I", *range(9))])
+@pytest.mark.parametrize(
+    "content", [b"", b"hello", b"\x89PNG\r\n\x1a\n", struct.pack("9I", *range(9))]
+)
 def test_what_is_no_picture_is_refused(tmp_path: Path, content: bytes) -> None:
     """The type is told by decoding, whatever the name says."""
     with pytest.raises(StillError):

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from events.job import Job, JobStatus, SegmentStatus, accepts, evolve, fold, initial_state
+from events.link import chained
 from events.types import (
     ENDS,
     EVENT_TYPES,
@@ -90,7 +91,7 @@ def test_the_fold_is_total(events: list[Stored]) -> None:
         before = job
         job = evolve(job, entry)
         assert job.tail.seq == entry.seq
-        assert job.tail.digest == entry.digest
+        assert job.tail.digest == chained(before.tail.digest, entry)
         if before.end is not None:
             assert job.end == before.end
     assert job.tail.ordinal == len(events)

@@ -6,7 +6,6 @@ A failing seed is printed by its parameter; it then becomes a case of its own.
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,10 +13,9 @@ import pytest
 
 from events.faults import Fault, Faults
 from events.job import Job, JobStatus
+from events.link import flaws
 from events.types import Event, RenderCancelRequested, RenderCompleted, type_name
-from tests.simulation.world import World
-
-pytestmark = pytest.mark.looptime
+from tests.simulation.world import World, in_jumping_time
 
 ALL_FAULTS = {
     Fault.STALE_READ: 0.1,
@@ -58,15 +56,12 @@ async def history_is_sound(world: World, job_id: str = "film") -> None:
     history = await world.log.read(job_id)
     ids = [entry.envelope.id for entry in history if entry.envelope]
     assert len(ids) == len(set(ids))
-    for before, after in itertools.pairwise(history):
-        assert after.envelope is not None
-        assert after.envelope.prev == before.digest
-    ordinals = [entry.envelope.ordinal for entry in history if entry.envelope]
-    assert ordinals == list(range(2, len(history) + 1))
+    assert flaws(history) == ()
     ends = [e for e in history if type_name(e.event) == "render_completed"]  # type: ignore[arg-type]
     assert len(ends) == 1
 
 
+@in_jumping_time
 async def test_a_quiet_world_renders_each_segment_once(tmp_path: Path) -> None:
     """Nothing goes wrong, so nothing is done twice."""
     world = World(tmp_path, seed=1)
@@ -78,6 +73,7 @@ async def test_a_quiet_world_renders_each_segment_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", range(30))
+@in_jumping_time
 async def test_deaths_and_lies_end_in_the_same_bytes(tmp_path: Path, seed: int) -> None:
     """Actors die at appends, the log repeats, forgets and gives stale reads: same film."""
     expected = await undisturbed(tmp_path)
@@ -105,6 +101,7 @@ class DiesOnce(World):
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("number", range(1, 10))
+@in_jumping_time
 async def test_a_death_at_every_append(tmp_path: Path, when: str, number: int) -> None:
     """Each append of a job is a boundary; dying on either side of it changes nothing."""
     expected = await undisturbed(tmp_path)
@@ -119,6 +116,7 @@ async def test_a_death_at_every_append(tmp_path: Path, when: str, number: int) -
 
 
 @pytest.mark.parametrize("seed", range(20))
+@in_jumping_time
 async def test_failing_engines_never_end_without_a_word(tmp_path: Path, seed: int) -> None:
     """The null engine is the only rung here: a job completes, or fails and says why."""
     world = World(tmp_path, seed, restless=0.05, engine_failures=0.4)
@@ -128,6 +126,7 @@ async def test_failing_engines_never_end_without_a_word(tmp_path: Path, seed: in
         assert getattr(job.end, "detail", "")
 
 
+@in_jumping_time
 async def test_two_assemblers_publish_one_completion(tmp_path: Path) -> None:
     """Three processes of every actor share the work; the log has one of each outcome."""
     world = World(tmp_path, seed=5)
@@ -136,6 +135,7 @@ async def test_two_assemblers_publish_one_completion(tmp_path: Path) -> None:
     await history_is_sound(world)
 
 
+@in_jumping_time
 async def test_a_short_film_overtakes_a_long_one(tmp_path: Path) -> None:
     """A 1-segment job behind a 20-segment one ends before the long one's tenth segment."""
     world = World(tmp_path, seed=6)
@@ -156,6 +156,7 @@ async def test_a_short_film_overtakes_a_long_one(tmp_path: Path) -> None:
     assert short.ended_s < rendered[9]
 
 
+@in_jumping_time
 async def test_a_cancel_ends_a_job_in_the_middle(tmp_path: Path) -> None:
     """Running work is stopped, and nothing but the cancel ends the job."""
     world = World(tmp_path, seed=7)
@@ -173,6 +174,7 @@ async def test_a_cancel_ends_a_job_in_the_middle(tmp_path: Path) -> None:
     assert len(world.renders) < 20
 
 
+@in_jumping_time
 async def test_the_second_request_starts_nothing(tmp_path: Path) -> None:
     """A job id is used once, whatever the second body says."""
     world = World(tmp_path, seed=8)

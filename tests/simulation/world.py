@@ -5,12 +5,14 @@ again, on a log that repeats, forgets acknowledgements and gives stale reads.  T
 from __future__ import annotations
 
 import asyncio
+import functools
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import looptime
 import msgspec
 
 from adapters.base import EngineFailure, SegmentWork
@@ -31,8 +33,21 @@ RESTART_S = 1.0
 """How long a killed process stays away."""
 
 
-class Killed(BaseException):
-    """The process is no more; nothing of it may catch this."""
+def in_jumping_time(
+    test: Callable[..., Coroutine[Any, Any, None]],
+) -> Callable[..., None]:
+    """Run a test on a loop whose clock jumps to the next thing that is due."""
+
+    @functools.wraps(test)
+    def jumping(*args: Any, **facts: Any) -> None:
+        loop = looptime.new_event_loop(start=0)
+        try:
+            loop.run_until_complete(test(*args, **facts))
+            loop.run_until_complete(loop.shutdown_default_executor())
+        finally:
+            loop.close()
+
+    return jumping
 
 
 class MortalLog:
