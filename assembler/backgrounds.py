@@ -287,7 +287,9 @@ def pop_tones(seed: int) -> tuple[Tone, Tone]:
     """Return two strong neighbours of one hue, chosen by a seed."""
     hue = POP_HUES[seed % len(POP_HUES)]
     lightness = 0.84 if hue == 75.0 else 0.62  # noqa: PLR2004  (yellow is only yellow when light)
-    return Tone(lightness, 0.19, hue), Tone(lightness - 0.11, 0.2, hue - 12)
+    # Darker greens and blues go towards each other; towards yellow they would be brown.
+    turn = 20 if 100 < hue < 250 else -12  # noqa: PLR2004
+    return Tone(lightness, 0.19, hue), Tone(lightness - 0.11, 0.2, hue + turn)
 
 
 def aurora(seed: int, tall: float) -> Wash:

@@ -128,8 +128,7 @@ def ducking(voice: Sound, samples: int) -> Sound:
     over_db = np.clip(level_db - DUCK_THRESHOLD_DB, 0, None) * (1 - 1 / DUCK_RATIO)
     wanted_db = _reaching(np.minimum(over_db, DUCK_DB_MAX))
     middles = (np.arange(count) + 0.5) * window
-    smooth_db = np.interp(np.arange(samples), middles, wanted_db)
-    return (10 ** (smooth_db / -20)).astype(np.float32)
+    return np.interp(np.arange(samples), middles, 10 ** (wanted_db / -20)).astype(np.float32)
 
 
 def decibels(gain_db: float) -> np.float32:

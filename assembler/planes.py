@@ -207,6 +207,22 @@ def blend_patch(frame: Frame, patch: Patch, opacity: float = 1.0) -> None:
     _lay(frame.v[half], patch.v[from_half], keep, opacity)
 
 
+def rows(patch: Patch, top: int, bottom: int) -> Patch:
+    """Return the part of a patch between two even rows of the frame (maybe nothing of it)."""
+    first = min(max(top - patch.y, 0), patch.height)
+    last = max(min(bottom - patch.y, patch.height), first)
+    full, half = slice(first, last), slice(first // 2, last // 2)
+    return Patch(
+        x=patch.x,
+        y=patch.y + first,
+        luma=patch.luma[full],
+        alpha=patch.alpha[full],
+        u=patch.u[half],
+        v=patch.v[half],
+        alpha_uv=patch.alpha_uv[half],
+    )
+
+
 def blend_plane(under: Plane, over: Plane, alpha: Plane, opacity: float = 1.0) -> None:
     """Lay a premultiplied plane over another of the same shape, in place."""
     _lay(under, over, _kept(alpha, opacity), opacity)
@@ -259,5 +275,6 @@ __all__ = [
     "halved_left",
     "patch_from_rgba",
     "rounded",
+    "rows",
     "yuv_floats",
 ]

@@ -15,7 +15,7 @@ from assembler.colour import Tone
 from assembler.layout import Place
 from assembler.motion import ProductMotion, wave
 from assembler.planes import Floats, Frame, Patch, Plane, blend_patch, patch_from_rgba, rounded
-from assembler.sampling import DENSITY, Level, Window, level_patch, make_level
+from assembler.sampling import DENSITY, Level, Window, level_patch, make_level, ordered
 from assembler.stills import Pixels, premultiplied
 from events.spec import Box
 
@@ -26,7 +26,6 @@ SMALL_SHARE = 0.42
 """A product that covers less than this share of its area's shorter edge is set on a plate."""
 PLATE_MARGIN = 0.11
 PLATE_GROWTH = 2.6
-GRAIN_SEED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,13 @@ class Product:
         self._area = _even(
             box.x - margin, box.y - margin, box.width + 2 * margin, box.height + 2 * margin
         )
-        around = math.ceil((margin + 4) / where.scale)
+        smallest = where.scale * (1 - motion.swell)
+        around = 2 + math.ceil(
+            max(
+                (box.width / 2 + margin + 2) / smallest - pixels.shape[1] / 2,
+                (box.height / 2 + margin + self._rise + 2) / smallest - pixels.shape[0] / 2,
+            )
+        )
         whole = cv2.copyMakeBorder(
             premultiplied(pixels), around, around, around, around, cv2.BORDER_CONSTANT, value=0
         ).astype(np.uint8, copy=False)
@@ -182,9 +187,9 @@ class Silhouette:
         size = (share.shape[1] * SHADE_STEP, share.shape[0] * SHADE_STEP)
         grown = cv2.resize(np.clip(share, 0, 1), size, interpolation=cv2.INTER_LINEAR)
         full = np.asarray(grown, np.float32)
-        # Noise of one code value, where there is anything: a faint shadow has no steps.
-        noise = np.random.Generator(np.random.PCG64(GRAIN_SEED)).random(full.shape, np.float32)
-        full += np.where(full > 1 / 255, (noise - 0.5) / 255, 0)
+        # Dithered where there is anything: a faint shadow has no steps.
+        grain = ordered(*full.shape).astype(np.float32) / 256 - 0.5
+        full += np.where(full > 1 / 255, grain / 255, 0)
         rgba = rounded(np.clip(full, 0, 1)[..., None] * np.array([*rgb, 255], np.float32))
         return patch_from_rgba(rgba, *self.corner)
 

@@ -36,7 +36,6 @@ screen cannot show is averaged away in it, and growing it is what makes sampling
 LEAD_PX_MAX = 8
 """Most columns (rows) that are drawn before the window and thrown away."""
 WASH_STEP = 4
-DITHER_SEED = 20_03
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,18 +211,31 @@ class Wash:
 def make_wash(rgb: Floats) -> Wash:
     """Make a wash from an h×w×3 float RGB picture (0..255, not rounded)."""
     luma, u, v = (
-        np.clip(np.rint(plane * 256), 0, 65279).astype(np.uint16) for plane in yuv_floats(rgb)
+        np.clip(np.rint(plane * 256), 0, 65023).astype(np.uint16) for plane in yuv_floats(rgb)
     )
-    return Wash(luma, u, v)
+    # Chroma is cut to 8 bits as it is drawn: half a code more makes that a rounding.
+    return Wash(luma, u + np.uint16(128), v + np.uint16(128))
+
+
+def ordered(height: int, width: int) -> Plane16:
+    """Return an ordered dither (Bayer, 8×8): h×w values that are spread evenly over 0..255.
+
+    Noise would do the same for the eye, and cost the encoder twice the bits.
+    """
+    tile = np.zeros((1, 1), np.uint16)
+    for _ in range(3):
+        tile = np.block([[4 * tile, 4 * tile + 2], [4 * tile + 3, 4 * tile + 1]])
+    tile = tile * 4 + 2
+    across, down = -(-width // 8), -(-height // 8)
+    return np.ascontiguousarray(np.tile(tile, (down, across))[:height, :width], np.uint16)
 
 
 class Dither:
-    """Noise below one code value, the same in every frame, and the room to add it in."""
+    """What is added below one code value, the same in every frame, and the room to add it in."""
 
     def __init__(self, width: int, height: int) -> None:
-        """Make noise for frames of ``width``×``height`` px."""
-        random = np.random.Generator(np.random.PCG64(DITHER_SEED))
-        self._noise = random.integers(0, 256, (height, width), np.uint16)
+        """Prepare for frames of ``width``×``height`` px."""
+        self._below = ordered(height, width)
         self._room = np.empty((height, width), np.uint16)
         self._room_uv = np.empty((height // 2, width // 2), np.uint16)
 
@@ -257,7 +269,8 @@ class Dither:
             borderMode=cv2.BORDER_REPLICATE,
         )
         cv2.resize(small, (columns, rows), dst=room, interpolation=cv2.INTER_LINEAR)
-        cv2.add(room, self._noise[:rows, :columns], dst=room)
+        if room is self._room:
+            cv2.add(room, self._below, dst=room)
         cv2.extractChannel(room.view(np.uint8).reshape(rows, columns, 2), 1, dst=out)
 
 
@@ -271,4 +284,5 @@ __all__ = [
     "level_patch",
     "make_level",
     "make_wash",
+    "ordered",
 ]

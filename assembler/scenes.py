@@ -26,7 +26,7 @@ from assembler.layers import (
 )
 from assembler.layout import clear_middle, place, product_areas, safe_box, stage_box
 from assembler.motion import Camera, Profile, Scene, camera, profiles
-from assembler.planes import Patch
+from assembler.planes import Patch, rows
 from assembler.product import (
     SMALL_SHARE,
     Product,
@@ -189,7 +189,10 @@ class Scenes:
             area = self._across(shown, low=panel_aspect == PANEL_ASPECT_MEME)
             solid = np.full((64, 64), 255, np.uint8)
             shape = Silhouette(solid, _box(area), self._unit)
-            under.extend(shade.patch for shade in shadows(shape, cut_out=False, weight=1.25))
+            for shade in shadows(shape, cut_out=False, weight=1.25):
+                # Nothing of it is seen below the picture itself.
+                under.append(rows(shade.patch, -width, area[1]))
+                under.append(rows(shade.patch, area[1] + area[3], self._spec.height))
         else:
             within = stage_box(self._spec)
             where = place(

@@ -1,7 +1,8 @@
 """The film's sound: any track in, one AAC track as long as the picture out.
 
-Loudness is measured, raised or lowered to the target, and held under the peak by a limiter; then
-the *decoded* AAC is measured, because encoding moves peaks, and corrected at most twice.
+Loudness is measured, brought to the target and held under the peak by a limiter; what that takes
+is given back at most twice.  Then the *decoded* AAC is measured, because encoding moves peaks, and
+turned down at most twice.
 
 AAC begins with a priming packet that players skip only if they read edit lists.  It is left out:
 the first packet kept holds the first sound of the film (its first 21 ms are faded in by the
@@ -20,7 +21,7 @@ import av
 import numpy as np
 
 from assembler.encode import open_output
-from assembler.loudness import RATE, Sound, integrated_lufs, limit, true_peak_db
+from assembler.loudness import RATE, Sound, integrated_lufs, limit, peaks_of, true_peak_db
 from assembler.mixing import decibels, lay
 from events.spec import Artifact, SoundPlan, Warned
 
@@ -42,7 +43,7 @@ LEVEL_MAX = 8.0
 GAIN_DB_MAX = 20.0
 LUFS_MIN = -60.0
 """A quieter sound is not raised: it is noise, or meant to be silent."""
-LOUDNESS_TOLERANCE_LU = 0.5
+LOUDNESS_TOLERANCE_LU = 0.3
 LOUDNESS_WARNING_LU = 1.0
 HEADROOM_DB = 1.0
 """The limiter works this far below the peak allowed: encoding raises peaks."""
@@ -178,8 +179,9 @@ def decode(path: Path, samples_max: int) -> Sound:
             limit=f"at most {ERROR_SHARE_MAX:.0%} undecodable",
             hint="The file is damaged: export it again. " + READING_HINT,
         )
-    sound = np.concatenate(parts, axis=1)[:, :samples_max]
-    return np.clip(np.nan_to_num(sound), -LEVEL_MAX, LEVEL_MAX).astype(np.float32)
+    sound = np.concatenate(parts, axis=1)[:, :samples_max].astype(np.float32, copy=False)
+    np.nan_to_num(sound, copy=False)
+    return np.clip(sound, -LEVEL_MAX, LEVEL_MAX, out=sound)
 
 
 def _opened(path: Path) -> InputContainer:
@@ -213,27 +215,35 @@ def _master(sound: Sound, plan: SoundPlan, out: Path) -> Mixed:
     before = integrated_lufs(sound)
     measurable = before is not None and before >= LUFS_MIN
     wanted_db = plan.target_lufs - before if measurable and before is not None else 0.0
-    gain_db = min(wanted_db, GAIN_DB_MAX)
+    limited = _limited(sound, plan, wanted_db, measurable=measurable)
     trim_db = 0.0
     lufs = peak_db = None
-    for correction in range(CORRECTIONS_MAX + 1):
-        limited = limit(sound * decibels(gain_db), plan.true_peak_db - HEADROOM_DB)
+    for _ in range(CORRECTIONS_MAX + 1):
         write_aac(limited * decibels(trim_db), out, bitrate_kbps=plan.bitrate_kbps)
         heard = decode(out, sound.shape[1])
         lufs = integrated_lufs(heard) if measurable else None
         peak_db = true_peak_db(heard)
-        over_db = max(0.0, (peak_db if peak_db is not None else -np.inf) - plan.true_peak_db)
-        short_lu = plan.target_lufs - lufs if lufs is not None else 0.0
-        louder_db = min(short_lu, GAIN_DB_MAX - gain_db)
-        if correction == CORRECTIONS_MAX or (
-            over_db == 0 and abs(louder_db) <= LOUDNESS_TOLERANCE_LU
-        ):
+        if peak_db is None or peak_db <= plan.true_peak_db:
             break
-        if over_db > 0:
-            trim_db -= over_db + TRIM_MARGIN_DB
-        else:
-            gain_db += louder_db
+        trim_db -= peak_db - plan.true_peak_db + TRIM_MARGIN_DB
     return Mixed(lufs, peak_db, _judged(lufs, peak_db, wanted_db, plan))
+
+
+def _limited(sound: Sound, plan: SoundPlan, wanted_db: float, *, measurable: bool) -> Sound:
+    """Raise a mix as wanted and limit it; what the limiter takes is given back, in two steps."""
+    peaks = peaks_of(sound)
+    ceiling_db = plan.true_peak_db - HEADROOM_DB
+    gain_db = min(wanted_db, GAIN_DB_MAX)
+    limited = limit(sound, ceiling_db, gain_db=gain_db, peaks=peaks)
+    for _ in range(CORRECTIONS_MAX if measurable else 0):
+        reached = integrated_lufs(limited)
+        short_lu = plan.target_lufs - reached if reached is not None else 0.0
+        louder_db = min(short_lu, GAIN_DB_MAX - gain_db)
+        if abs(louder_db) <= LOUDNESS_TOLERANCE_LU:
+            break
+        gain_db += louder_db
+        limited = limit(sound, ceiling_db, gain_db=gain_db, peaks=peaks)
+    return limited
 
 
 def _judged(

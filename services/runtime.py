@@ -56,6 +56,10 @@ class JobCache:
         self._jobs_max = jobs_max
         self._jobs: OrderedDict[str, Job] = OrderedDict()
 
+    def __len__(self) -> int:
+        """How many jobs are kept."""
+        return len(self._jobs)
+
     async def load(self, job_id: str, *, at_least: int = 0, hint: int = 0) -> Job:
         """The job, never older than ``at_least``."""
         job = self._jobs.get(job_id) or initial_state(job_id)

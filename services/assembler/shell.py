@@ -10,6 +10,7 @@ import msgspec
 
 from adapters.base import EngineFailure, StoreError
 from adapters.studio import AssemblyRefused, Studio
+from events.job import Job
 from events.log import DurableSpec
 from events.types import (
     AssemblyFailed,
@@ -79,6 +80,7 @@ class Performer:
             "downgrades": msgspec.to_builtins(job.downgrades),
             "warnings": msgspec.to_builtins(job.warnings),
             "engines": sorted({rung.engine for rung in job.rungs}),
+            "sound": _sound(job),
         }
         done = await self._studio.assemble(job, facts, work.moot, report)
         return RenderCompleted(
@@ -92,6 +94,13 @@ class Performer:
             downgrades=job.downgrades,
             warnings=done.warnings,
         )
+
+
+def _sound(job: Job) -> dict[str, Any]:
+    """What was measured of the soundtrack, so that the verdict need not measure it again."""
+    if job.soundtrack is None:
+        return {}
+    return {"lufs": job.soundtrack.lufs, "true_peak_db": job.soundtrack.true_peak_db}
 
 
 def _failed(

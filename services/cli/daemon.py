@@ -153,7 +153,10 @@ def run_services_of(home: Home, *, background: bool, idle_exit_s: float | None) 
 async def run_actors(
     names: Sequence[str], target: tuple[str, str], home: Home, *, provision: bool
 ) -> None:
-    """Run some actors against a server (url, token) until SIGINT or SIGTERM."""
+    """Run some actors against a server (url, token) until SIGINT or SIGTERM.
+
+    With ``provision`` the streams and durables are made first, or brought up to date.
+    """
     from config import load
     from events.jetstream import JetStreamLog
     from services import composition
@@ -162,7 +165,10 @@ async def run_actors(
     stop_on_signals(stop)
     config = load()
     url, token = target
-    log = await JetStreamLog.connect(url, token=token, name=f"pytoon-{names[0]}")
+    name = "pytoon-up" if len(names) > 1 else f"pytoon-{names[0]}"
+    log = await JetStreamLog.connect(
+        url, token=token or None, name=name, settings=config.log.settings()
+    )
     try:
         if provision:
             await log.provision(composition.durables(config))
@@ -216,21 +222,24 @@ class _Daemon:
 
     async def _serve(self, config: Config) -> bool:
         """Run the actors on one connection; whether the server has moved from under it."""
+        import msgspec
+
         from events.jetstream import JetStreamLog
         from events.log import LogError
         from services import composition
 
+        # One server keeps one copy, whatever a cluster of the operator's has.
+        settings = msgspec.structs.replace(config.log.settings(), replicas=1)
+        log: JetStreamLog | None = None
+        watch: asyncio.Task[None] | None = None
         try:
             address = await asyncio.to_thread(ensure_server, self._home)
-            log = await JetStreamLog.connect(address.url, token=address.token, name="pytoon-up")
+            log = await JetStreamLog.connect(
+                address.url, token=address.token, name="pytoon-up", settings=settings
+            )
             await log.provision(composition.durables(config))
-        except (ServerError, LogError) as error:
-            _log.warning("no log yet: %s", error)
-            await asyncio.sleep(_WATCH_S)
-            return True
-        round_over, self._moved = asyncio.Event(), False
-        watch = asyncio.create_task(self._watch(address, round_over))
-        try:
+            round_over, self._moved = asyncio.Event(), False
+            watch = asyncio.create_task(self._watch(address, round_over))
             write_private(self._home.services_json, json.dumps({"pid": os.getpid()}) + "\n")
             await composition.run_services(
                 ACTORS,
@@ -240,10 +249,17 @@ class _Daemon:
                 stop=round_over,
                 idle_exit_s=self._idle_exit_s,
             )
+        except (ServerError, LogError) as error:
+            # The server died under us; the supervisor brings it back.
+            _log.warning("the log is away: %s", error)
+            await asyncio.sleep(_WATCH_S)
+            return True
         finally:
-            watch.cancel()
-            await asyncio.gather(watch, return_exceptions=True)
-            await log.close()
+            if watch is not None:
+                watch.cancel()
+                await asyncio.gather(watch, return_exceptions=True)
+            if log is not None:
+                await log.close()
         return self._moved
 
     async def _watch(self, served: ServerAddress, round_over: asyncio.Event) -> None:

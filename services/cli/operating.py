@@ -87,13 +87,14 @@ def init(*, nats_url: str) -> None:
     from services.cli.session import arrive
     from services.composition import durables
 
-    specs = durables(load())
+    config = load()
+    specs = durables(config)
     with arrive(nats_url, services=False) as arrival:
 
         async def run() -> None:
             from services.cli.session import Session
 
-            async with Session.open(arrival) as session:
+            async with Session.open(arrival, settings=config.log.settings()) as session:
                 await session.log.provision(specs)
 
         asyncio.run(run())

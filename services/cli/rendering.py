@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 _Command = TypeVar("_Command", bound="Callable[..., Any]")
 
-DEMO_PROMPT = "Made for the morning"
-DEMO_BEATS = ("Fresh every day", "Ready in a minute")
-DEMO_CTA = "Taste it today"
+DEMO_PROMPT = "Sleep does the rest"
+DEMO_BEATS = ("Rosehip, squalane, vitamin E", "Three drops before bed")
+DEMO_CTA = "Try it tonight"
 
 _REQUEST_OPTIONS = (
     click.option("--preset", required=True, metavar="ID", help="See `pytoon presets`."),

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
     from adapters.base import ArtifactStore
     from events.jetstream import JetStreamLog
+    from events.stream import LogSettings
 
+CONNECT_S = 5.0
 PATIENCE_S = 30.0
 """How long a connection may be away before a command gives up."""
 
@@ -92,7 +94,9 @@ class Session:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def open(cls, arrival: Arrival) -> AsyncIterator[Self]:
+    async def open(
+        cls, arrival: Arrival, *, settings: LogSettings | None = None
+    ) -> AsyncIterator[Self]:
         """Connect; with ``arrival.services`` wait until they are ready, and keep them so.
 
         Raises ``Unreachable``.
@@ -100,12 +104,12 @@ class Session:
         if arrival.services:
             from services.cli.daemon import ensure_services, keep_services
 
-            connecting = asyncio.create_task(_connect(arrival))
+            connecting = asyncio.create_task(_connect(arrival, settings))
             await ensure_services(arrival.home)
             session = cls(arrival, await connecting, _open_store(arrival.home))
             session.keeper = asyncio.create_task(keep_services(arrival.home))
         else:
-            session = cls(arrival, await _connect(arrival), _open_store(arrival.home))
+            session = cls(arrival, await _connect(arrival, settings), _open_store(arrival.home))
         try:
             yield session
         finally:
@@ -127,7 +131,7 @@ class Session:
             embedded=True,
             services=self.arrival.services,
         )
-        log = await _connect(moved)
+        log = await _connect(moved, self.log.settings)
         await self.log.close()
         self.arrival, self.log = moved, log
         return True
@@ -156,13 +160,15 @@ def away(arrival: Arrival, wait_s: float) -> str:
     return f"The NATS server at {arrival.url} has not answered for {wait_s:g} s. {hint}"
 
 
-async def _connect(arrival: Arrival) -> JetStreamLog:
+async def _connect(arrival: Arrival, settings: LogSettings | None) -> JetStreamLog:
     from events.jetstream import JetStreamLog
     from events.log import LogError
+    from events.stream import LogSettings
 
+    settings = settings or LogSettings(connect_timeout_s=CONNECT_S)
     try:
         return await JetStreamLog.connect(
-            arrival.url, token=arrival.token or None, name="pytoon-cli"
+            arrival.url, token=arrival.token or None, name="pytoon-cli", settings=settings
         )
     except (LogError, OSError) as error:
         message = f"No connection to NATS at {arrival.url}: {error}."

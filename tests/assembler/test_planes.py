@@ -13,6 +13,7 @@ from assembler.planes import (
     frame_from_rgb,
     frame_to_rgb,
     patch_from_rgba,
+    rows,
 )
 
 KR, KB = 0.2126, 0.0722
@@ -137,6 +138,19 @@ def test_a_cut_out_has_no_fringe() -> None:
     blend_patch(frame, patch_from_rgba(rgba, 10, 10))
     assert min(ends) - 1 <= frame.y.min()
     assert frame.y.max() <= max(ends) + 1
+
+
+def test_the_rows_of_a_patch_are_its_parts() -> None:
+    """Blending the part above and the part below a row is blending the whole."""
+    rgba = np.random.default_rng(5).integers(0, 200, (24, 24, 4), np.uint8)
+    rgba[..., 3] = 220
+    patch = patch_from_rgba(rgba, 4, 6)
+    whole, parts = (frame_from_rgb(np.full((40, 40, 3), 70, np.uint8)) for _ in range(2))
+    blend_patch(whole, patch)
+    for part in (rows(patch, -9, 16), rows(patch, 16, 99), rows(patch, 60, 70)):
+        blend_patch(parts, part)
+    assert (whole.y == parts.y).all()
+    assert (whole.v == parts.v).all()
 
 
 def test_a_crop_is_a_view() -> None:

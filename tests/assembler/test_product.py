@@ -16,6 +16,7 @@ from tests.assembler.pictures import disc, textured
 
 REST = ProductMotion(float_px=0, swell=0.0, period_s=6)
 GENTLE = ProductMotion(float_px=8, swell=0.01, period_s=6)
+WILD = ProductMotion(float_px=18, swell=0.05, period_s=1.6)
 PLACE = Place(Box(x=60, y=80, width=200, height=200), 0.5)
 
 
@@ -60,7 +61,7 @@ def test_a_cut_out_has_no_fringe() -> None:
         assert into.y.max() <= ground + 1
 
 
-@pytest.mark.parametrize("motion", [REST, GENTLE])
+@pytest.mark.parametrize("motion", [REST, GENTLE, WILD])
 def test_a_product_never_leaves_its_patch(motion: ProductMotion) -> None:
     """At no frame does its alpha reach the edge of its area: nothing is cut off."""
     made = product(photo(), motion)

@@ -15,6 +15,7 @@ from assembler.sampling import (
     level_patch,
     make_level,
     make_wash,
+    ordered,
 )
 from tests.assembler.pictures import textured
 
@@ -118,6 +119,14 @@ def test_a_faint_gradient_has_no_steps() -> None:
     columns = frame.y.astype(float).mean(axis=0).reshape(-1, 12).mean(axis=1)
     ideal_rise = np.linspace(columns[0], columns[-1], columns.size)
     assert np.abs(columns - ideal_rise).max() < 0.12
+
+
+def test_ordered_values_are_spread_evenly() -> None:
+    """Any 8×8 pixels hold 64 different values about the middle, in frames of any size."""
+    values = ordered(37, 53)
+    assert (37, 53) == values.shape
+    assert 64 == len(np.unique(values[5:13, 9:17]))
+    assert values[:8, :8].mean() == 128
 
 
 def test_the_same_window_gives_the_same_bytes() -> None:

@@ -82,7 +82,12 @@ def test_what_is_kept_is_bounded() -> None:
     """The least recently used thing goes first, and is made again when it is asked for."""
     kept = Kept(2)
     made: list[str] = []
-    for key in ("a", "b", "a", "c", "a", "b"):
-        kept.get(key, lambda key=key: made.append(key) or key)
+
+    def make() -> str:
+        made.append(asked)
+        return asked
+
+    for asked in ("a", "b", "a", "c", "a", "b"):
+        assert asked == kept.get(asked, make)
     assert ["a", "b", "c", "b"] == made
     assert len(kept) == 2

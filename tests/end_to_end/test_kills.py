@@ -12,6 +12,7 @@ import pytest_asyncio
 
 from events.jetstream import JetStreamLog
 from events.job import JobStatus
+from events.link import flaws
 from events.types import Foreign, type_name
 from tests.broker import NatsServer
 from tests.end_to_end.world import Processes, ask, ended, job_of, output_of
@@ -76,6 +77,7 @@ async def test_every_event_boundary(
     job = await job_of(log, "killed")
     assert output_of(job) == expected
     assert job.downgrades == ()
+    assert flaws(history) == ()
     ids = [entry.envelope.id for entry in history if entry.envelope]
     assert len(ids) == len(set(ids))
     # Every append but the last is followed by a death: planning's batch, five segments, the

@@ -127,8 +127,11 @@ def test_an_interrupted_wait_says_how_to_go_on(
     assert "The job goes on: pytoon resume job-1" in capsys.readouterr().err
 
 
-async def test_an_unreachable_server_is_exit_4(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_an_unreachable_server_is_exit_4(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The message says what to check."""
+    monkeypatch.setattr("services.cli.session.CONNECT_S", 0.2)
     arguments = ["jobs", "--nats", "nats://127.0.0.1:9"]
     # In a thread: a command runs an event loop of its own.
     assert await asyncio.to_thread(commands.run, arguments) == 4
