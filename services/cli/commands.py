@@ -6,11 +6,11 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import click
 
-from services.cli.exits import Interrupted, Refused, Unreachable
+from services.cli.exits import Interrupted, expected_end
 
 
 class Commands(click.Group):
@@ -87,7 +87,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        expected = _expected(error)
+        expected = expected_end(error)
         if expected is None:
             raise
         return _shown(expected)
@@ -97,23 +97,3 @@ def run(arguments: Sequence[str] | None = None) -> int:
 def _shown(error: click.ClickException) -> int:
     error.show()
     return int(error.exit_code)
-
-
-def _expected(error: Exception) -> click.ClickException | None:
-    """The end that an error of ours stands for; None for a programmer's error.
-
-    Matched by the names of modules that are loaded already: importing them only to see that
-    nothing of them was raised would slow every command.
-    """
-    kinds: dict[tuple[str, str], type[click.ClickException]] = {
-        ("services.home", "HomeError"): Refused,
-        ("services.server", "ServerError"): Unreachable,
-        ("events.log", "LogError"): Unreachable,
-        ("adapters.base", "StoreError"): Unreachable,
-        ("config", "ConfigError"): Refused,
-    }
-    for (module, name), kind in kinds.items():
-        known: Any = getattr(sys.modules.get(module), name, None)
-        if known is not None and isinstance(error, known):
-            return kind(str(error))
-    return None

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from services.cli.exits import expected_end
 from services.cli.session import Session, arrive, nats_option
 from services.home import Home
 
@@ -146,9 +147,10 @@ def _server(nats_url: str) -> Iterator[Finding]:
         with arrive(nats_url, services=False) as arrival:
             usage, letters = asyncio.run(_look_into(arrival))
     except Exception as error:
-        if type(error).__name__ not in {"ServerError", "HomeError", "Unreachable"}:
+        expected = expected_end(error)
+        if expected is None:
             raise
-        yield Finding("server", "fail", str(error), "see the message")
+        yield Finding("server", "fail", expected.message, "see the message")
         return
     took_ms = (time.monotonic() - started_s) * 1000
     yield Finding("server", "ok", f"{arrival.url} answers (in {took_ms:.0f} ms, start included)")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from enum import IntEnum
+from typing import Any
 
 import click
 
@@ -52,3 +54,25 @@ class Interrupted(click.ClickException):
         """Print it to stderr on a line of its own (the terminal has put ^C there)."""
         del file
         click.echo(f"\n{self.message}", err=True)
+
+
+def expected_end(error: Exception) -> click.ClickException | None:
+    """The end that an error of ours stands for; None for a programmer's error.
+
+    Matched by the names of modules that are loaded already: importing them only to see that
+    nothing of them was raised would slow every command.
+    """
+    if isinstance(error, click.ClickException):
+        return error
+    kinds: dict[tuple[str, str], type[click.ClickException]] = {
+        ("services.home", "HomeError"): Refused,
+        ("services.server", "ServerError"): Unreachable,
+        ("events.log", "LogError"): Unreachable,
+        ("adapters.base", "StoreError"): Unreachable,
+        ("config", "ConfigError"): Refused,
+    }
+    for (module, name), kind in kinds.items():
+        known: Any = getattr(sys.modules.get(module), name, None)
+        if known is not None and isinstance(error, known):
+            return kind(str(error))
+    return None

@@ -94,7 +94,9 @@ def init(*, nats_url: str) -> None:
         async def run() -> None:
             from services.cli.session import Session
 
-            async with Session.open(arrival, settings=config.log.settings()) as session:
+            async with Session.open(
+                arrival, settings=config.log.settings(), made=False
+            ) as session:
                 await session.log.provision(specs)
 
         asyncio.run(run())

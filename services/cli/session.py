@@ -95,11 +95,12 @@ class Session:
     @classmethod
     @contextlib.asynccontextmanager
     async def open(
-        cls, arrival: Arrival, *, settings: LogSettings | None = None
+        cls, arrival: Arrival, *, settings: LogSettings | None = None, made: bool = True
     ) -> AsyncIterator[Self]:
         """Connect; with ``arrival.services`` wait until they are ready, and keep them so.
 
-        Raises ``Unreachable``.
+        Raises ``Unreachable``, also when there is no event log on the server, unless ``made``
+        is false.
         """
         if arrival.services:
             from services.cli.daemon import ensure_services, keep_services
@@ -111,6 +112,8 @@ class Session:
         else:
             session = cls(arrival, await _connect(arrival, settings), _open_store(arrival.home))
         try:
+            if made and not arrival.embedded:
+                await _check_made(session.log, arrival)
             yield session
         finally:
             if session.keeper is not None:
@@ -146,7 +149,7 @@ class Session:
                 return await ask()
             except LogUnavailable as error:
                 if asyncio.get_running_loop().time() >= deadline:
-                    raise Unreachable(away(self.arrival, wait_s)) from error
+                    raise Unreachable(f"{away(self.arrival, wait_s)} ({error})") from error
                 await asyncio.sleep(0.2)
                 await self.follow_move()
 
@@ -174,6 +177,22 @@ async def _connect(arrival: Arrival, settings: LogSettings | None) -> JetStreamL
         message = f"No connection to NATS at {arrival.url}: {error}."
         hint = "Check --nats (or NATS_URL) and that the server runs, with JetStream."
         raise Unreachable(f"{message} {hint}") from error
+
+
+async def _check_made(log: JetStreamLog, arrival: Arrival) -> None:
+    """Tell a server without an event log from one that is away."""
+    from events.jetapi import NO_STREAM, Refused
+    from events.log import LogUnavailable
+
+    try:
+        await log.usage()
+    except LogUnavailable as error:
+        if isinstance(error.__cause__, Refused) and error.__cause__.code == NO_STREAM:
+            raise Unreachable(
+                f"There is no event log at {arrival.url} yet. Make it: pytoon init "
+                f"--nats {arrival.url} (or pytoon up --nats {arrival.url}, which does it, too)."
+            ) from error
+        raise
 
 
 def _open_store(home: Home) -> ArtifactStore:

@@ -31,6 +31,17 @@ def crew(person: Person) -> Iterator[list[subprocess.Popen[str]]]:
     assert [0] * len(started) == [person.finish(process).code for process in started]
 
 
+def test_a_server_without_a_log_is_told_from_one_that_is_away(
+    person: Person, server: ServerAddress
+) -> None:
+    """The message is the command that makes it, at once and not after half a minute."""
+    at = {"NATS_URL": server.url, "NATS_TOKEN": server.token}
+    for command in (["jobs"], ["render", *_REQUEST]):
+        called = person.call(*command, **at)
+        assert called.code == 4
+        assert f"Make it: pytoon init --nats {server.url}" in called.err
+
+
 def test_one_process_a_service(
     person: Person, server: ServerAddress, crew: list[subprocess.Popen[str]]
 ) -> None:
