@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as DeadlinePassed
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +50,30 @@ class WorkerPool:
         niceness: int = 0,
     ) -> None:
         self.workers = workers
-        self._pool = ProcessPool(
-            max_workers=workers,
+        self._birth = (memory_mb_max, tuple(preload), niceness, os.getpid())
+        self._pool = self._made()
+        self._closed = False
+
+    def _made(self) -> ProcessPool:
+        return ProcessPool(
+            max_workers=self.workers,
             context=multiprocessing.get_context("spawn"),
             initializer=_prepare_child,
-            initargs=(memory_mb_max, tuple(preload), niceness, os.getpid()),
+            initargs=self._birth,
         )
+
+    async def _whole(self) -> ProcessPool:
+        """The pool, made anew if it is broken: it is by the death of a child with nothing to do.
+
+        A broken pool has nothing under way, so nothing is lost with it.
+        """
+        pool = self._pool
+        if pool.active or self._closed:
+            return pool
+        self._pool = made = self._made()
+        pool.stop()  # type: ignore[no-untyped-call]  # pebble's is untyped
+        await asyncio.to_thread(pool.join, 5)
+        return made
 
     def warm_up(self) -> None:
         """Start the children now, so that the first call does not wait for their imports."""
@@ -81,9 +100,8 @@ class WorkerPool:
         with tempfile.TemporaryDirectory(prefix="pytoon-") as folder:
             board = Path(folder) / "progress"
             board.write_bytes(_PROGRESS.pack(0, 0))
-            future = self._pool.schedule(
-                _call, args=(str(board), function, args), timeout=deadline_s
-            )
+            pool = await self._whole()
+            future = pool.schedule(_call, args=(str(board), function, args), timeout=deadline_s)
             waiting = asyncio.wrap_future(future)
             try:
                 await _watch(waiting, board, no_progress_s, progress, cancel)
@@ -93,6 +111,9 @@ class WorkerPool:
                 raise EngineFailure(Reason.TIMEOUT, detail, retryable=True) from error
             except ProcessExpired as error:
                 detail = f"worker process died (exit code {error.exitcode})"
+                raise EngineFailure(Reason.CRASHED, detail, retryable=True) from error
+            except BrokenProcessPool as error:
+                detail = "a worker process died before it took the call"
                 raise EngineFailure(Reason.CRASHED, detail, retryable=True) from error
             except ImportError as error:
                 detail = f"workers cannot start here ({error}): run `pytoon doctor`"
@@ -110,6 +131,7 @@ class WorkerPool:
 
     async def close(self) -> None:
         """End the children; what they were doing is lost."""
+        self._closed = True
         self._pool.stop()  # type: ignore[no-untyped-call]  # pebble's is untyped
         await asyncio.to_thread(self._pool.join, 5)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from assembler.lettering import Captions
 from assembler.planes import Frame, Patch, Plane, blend_patch
@@ -78,7 +79,7 @@ class Film:
         if (mark := self._watermark()) is not None:
             covers.append(mark)
         for patch in covers:
-            _paste(mask, np.where(patch.alpha > 0, 0, 255).astype(np.uint8), patch.x, patch.y)
+            _clear(mask, patch.alpha > 0, patch.x, patch.y)
         kernel = np.ones((2 * PROOF_EDGE_PX + 1,) * 2, np.uint8)
         eroded: Plane = cv2.erode(mask, kernel, borderValue=0).astype(np.uint8, copy=False)
         return eroded
@@ -162,6 +163,16 @@ def _paste(mask: Plane, part: Plane, x: int, y: int) -> None:
     right, bottom = min(x + part.shape[1], width), min(y + part.shape[0], height)
     if left < right and top < bottom:
         mask[top:bottom, left:right] = part[top - y : bottom - y, left - x : right - x]
+
+
+def _clear(mask: Plane, covered: NDArray[np.bool_], x: int, y: int) -> None:
+    """Take out of a mask what is covered; what is not stays as it was."""
+    height, width = mask.shape
+    left, top = max(x, 0), max(y, 0)
+    right, bottom = min(x + covered.shape[1], width), min(y + covered.shape[0], height)
+    if left < right and top < bottom:
+        part = covered[top - y : bottom - y, left - x : right - x]
+        mask[top:bottom, left:right][part] = 0
 
 
 __all__ = ["Film"]

@@ -153,7 +153,9 @@ def _server(nats_url: str) -> Iterator[Finding]:
         yield Finding("server", "fail", expected.message, "see the message")
         return
     took_ms = (time.monotonic() - started_s) * 1000
-    yield Finding("server", "ok", f"{arrival.url} answers (in {took_ms:.0f} ms, start included)")
+    yield Finding(
+        "server", "ok", f"{arrival.shown_url} answers (in {took_ms:.0f} ms, start included)"
+    )
     yield _log(usage)
     if letters:
         shown = "; ".join(_letter(letter) for letter in letters[-DEAD_LETTERS_SHOWN:])

@@ -35,7 +35,7 @@ def up(*, background: bool, log_level: str, nats_url: str) -> None:
     home = Home.find()
     _log_to(home if background else None, log_level)
     if nats_url:
-        click.echo(f"Services on {nats_url}; Ctrl-C stops them.", err=True)
+        click.echo("Services on your own NATS server; Ctrl-C stops them.", err=True)
         target = (nats_url, os.environ.get("NATS_TOKEN", ""))
         asyncio.run(run_actors(ACTORS, target, home, provision=True))
         return
@@ -100,7 +100,7 @@ def init(*, nats_url: str) -> None:
                 await session.log.provision(specs)
 
         asyncio.run(run())
-        click.echo(f"{arrival.url}: streams and {len(specs)} durable consumers are there.")
+        click.echo(f"{arrival.shown_url}: streams and {len(specs)} durable consumers are there.")
 
 
 def _log_to(home: Home | None, level: str) -> None:

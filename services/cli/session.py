@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -35,7 +36,8 @@ nats_option = click.option(
     envvar="NATS_URL",
     default="",
     metavar="URL",
-    help="A NATS server of your own, such as nats://host:4222, instead of the embedded one.",
+    help="A NATS server of your own, such as nats://host:4222, instead of the embedded one; "
+    "its token in NATS_TOKEN.",
 )
 
 
@@ -48,6 +50,11 @@ class Arrival:
     token: str
     embedded: bool
     services: bool
+
+    @property
+    def shown_url(self) -> str:
+        """The URL as it may be printed: without user, password or token."""
+        return re.sub(r"//[^@/]*@", "//", self.url)
 
 
 @contextlib.contextmanager
@@ -160,7 +167,7 @@ def away(arrival: Arrival, wait_s: float) -> str:
         hint = f"See {arrival.home.logs / 'server.log'} and run `pytoon doctor`."
     else:
         hint = "Check --nats (or NATS_URL) and that the server runs, with JetStream."
-    return f"The NATS server at {arrival.url} has not answered for {wait_s:g} s. {hint}"
+    return f"The NATS server at {arrival.shown_url} has not answered for {wait_s:g} s. {hint}"
 
 
 async def _connect(arrival: Arrival, settings: LogSettings | None) -> JetStreamLog:
@@ -174,7 +181,7 @@ async def _connect(arrival: Arrival, settings: LogSettings | None) -> JetStreamL
             arrival.url, token=arrival.token or None, name="pytoon-cli", settings=settings
         )
     except (LogError, OSError) as error:
-        message = f"No connection to NATS at {arrival.url}: {error}."
+        message = f"No connection to NATS at {arrival.shown_url}: {error}."
         hint = "Check --nats (or NATS_URL) and that the server runs, with JetStream."
         raise Unreachable(f"{message} {hint}") from error
 
@@ -189,8 +196,8 @@ async def _check_made(log: JetStreamLog, arrival: Arrival) -> None:
     except LogUnavailable as error:
         if isinstance(error.__cause__, Refused) and error.__cause__.code == NO_STREAM:
             raise Unreachable(
-                f"There is no event log at {arrival.url} yet. Make it: pytoon init "
-                f"--nats {arrival.url} (or pytoon up --nats {arrival.url}, which does it, too)."
+                f"There is no event log at {arrival.shown_url} yet. Make it: pytoon init "
+                f"--nats {arrival.shown_url} (or pytoon up, which does it, too)."
             ) from error
         raise
 

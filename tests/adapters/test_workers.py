@@ -121,6 +121,18 @@ async def test_a_library_that_does_not_load_is_told_at_each_call() -> None:
     assert caught.value.reason is Reason.UNAVAILABLE
 
 
+def own_pid(report: Report) -> int:
+    """Which worker it is."""
+    return os.getpid()
+
+
+async def test_a_worker_killed_with_nothing_to_do_is_replaced(workers: WorkerPool) -> None:
+    """No call is lost to a child that died between two calls."""
+    os.kill(await workers.run(own_pid, deadline_s=DEADLINE_S), signal.SIGKILL)
+    await asyncio.sleep(0.5)
+    assert await workers.run(add, 2, 3, deadline_s=DEADLINE_S) == 5
+
+
 async def test_an_exception_comes_back_as_it_is(workers: WorkerPool) -> None:
     """What the function raises is the caller's to understand."""
     with pytest.raises(ValueError, match="no such picture"):

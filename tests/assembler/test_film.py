@@ -222,3 +222,17 @@ def test_a_film_keeps_few_pictures(tmp_path: Path) -> None:
         film.frame(n)
     assert len(film._views) <= 3
     assert len(film._scenes._parts) <= 6
+
+
+def test_what_is_not_the_product_is_no_part_of_the_proof(tmp_path: Path) -> None:
+    """Where a logo is transparent it shows the background, and that is not the product."""
+    sources: dict[str, Path] = {}
+    ring = np.full((100, 100, 4), 255, np.uint8)
+    ring[10:90, 10:90] = 0
+    logo = asset(tmp_path, ring, sources)
+    photo = np.random.default_rng(1).integers(0, 256, (900, 300, 3), np.uint8)
+    picture = asset(tmp_path, photo, sources)
+    spec, rungs = plan(Archetype.OVERLAY, [picture], width=1080, height=1920, logo=logo)
+    mask = Film(spec, rungs, sources).product_mask(10)
+    assert mask.any()
+    assert not mask[318:438, 738:858].any()
