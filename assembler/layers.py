@@ -21,7 +21,6 @@ class Layer(Protocol):
 
     def draw(self, n: int, frame: Frame) -> None:
         """Fill ``frame`` with what is seen at film frame ``n``."""
-        ...  # pragma: no cover
 
 
 @dataclass(frozen=True, slots=True)

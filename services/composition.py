@@ -194,9 +194,16 @@ async def run_services(
     log: EventLog,
     stop: asyncio.Event,
     idle_exit_s: float | None = None,
+    workshop: Workshop | None = None,
 ) -> None:
-    """Run the named services until ``stop``, or until no client and no work is left."""
-    workshop = Workshop(names, home, config)
+    """Run the named services until ``stop``, or until no client and no work is left.
+
+    A ``workshop`` that is given stays its maker's: its workers load their libraries while the
+    maker still connects, and outlive a change of servers.
+    """
+    own = None if workshop else Workshop(names, home, config)
+    workshop = workshop or own
+    assert workshop is not None
     try:
         runtimes = [
             Runtime(actor, log, limits=limits_of(config), settings=settings_of(config))
@@ -216,7 +223,8 @@ async def run_services(
             if door is not None:
                 door.release()
     finally:
-        await workshop.close()
+        if own is not None:
+            await own.close()
 
 
 async def _until_idle(  # noqa: PLR0917 - all that idleness depends on

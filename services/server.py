@@ -161,9 +161,16 @@ def stop_server(home: Home, *, wait_s: float = STOP_S) -> bool:
     return False
 
 
-def leave_server(home: Home, used: Lock) -> None:
-    """Use the server no more; the last of its users stops it.  Blocks."""
+def leave_server(home: Home, used: Lock, *, pid: int = 0) -> None:
+    """Use the server no more; the last of its users stops it.  Blocks.
+
+    ``pid`` is the server's, for when the home was deleted meanwhile: nobody could find
+    that server any more, so whoever notices ends it.
+    """
     used.release()
+    if not home.run_json.exists():
+        _signal(home, pid, signal.SIGTERM)
+        return
     alone = acquire(home.users_lock)
     if alone is not None:
         with alone:
@@ -355,9 +362,15 @@ def _pid(home: Home) -> int | None:
 
 
 def _send(home: Home, order: signal.Signals) -> None:
-    """Signal the server; a pid that is another program's by now is left alone."""
+    """Signal the server, if it has said by now which process it is."""
     pid = _pid(home)
-    if pid is None:
+    if pid is not None:
+        _signal(home, pid, order)
+
+
+def _signal(home: Home, pid: int, order: signal.Signals) -> None:
+    """Signal a process; a pid that is another program's by now is left alone."""
+    if pid <= 1:
         return
     command = Path(f"/proc/{pid}/cmdline")
     with contextlib.suppress(OSError):

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest_asyncio
 
 from tests.broker import NatsServer
+
+_loop = asyncio.new_event_loop()
+"""The main thread's loop outside of tests: pytest-asyncio would make one and leave it open."""
+
+
+def pytest_configure() -> None:
+    """Give the main thread its loop."""
+    asyncio.set_event_loop(_loop)
+
+
+def pytest_unconfigure() -> None:
+    """Close it."""
+    _loop.close()
 
 
 @pytest_asyncio.fixture

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from config import Config
+    from services.composition import Workshop
 
 ACTORS = ("planner", "segment-renderer", "fallback-controller", "assembler")
 READY_S = 30.0
@@ -136,16 +137,21 @@ def run_services_of(home: Home, *, background: bool, idle_exit_s: float | None) 
     home.services_json.unlink(missing_ok=True)
     used = home.use_server()
     door: Lock | None = None
+    daemon = _Daemon(home, idle_exit_s, _noise(home) if background else None)
     try:
         # First of all: a client that comes with us needs it long before the imports are done.
         address = ensure_server(home)
+        daemon.server_pid = address.pid
         if not background:
             click.echo(f"Services of {home.path} on {address.url}; Ctrl-C stops them.")
-        door = asyncio.run(_Daemon(home, idle_exit_s, _noise(home) if background else None).run())
+        door = asyncio.run(daemon.run())
+    except FileNotFoundError:
+        if home.run_json.exists():
+            raise
     finally:
         home.services_json.unlink(missing_ok=True)
         lock.release()
-        leave_server(home, used)
+        leave_server(home, used, pid=daemon.server_pid)
         if door is not None:
             door.release()
 
@@ -195,6 +201,7 @@ class _Daemon:
         self._noise = noise
         self._stop = asyncio.Event()
         self._moved = False
+        self.server_pid = 0
 
     async def run(self) -> Lock | None:
         """Until told to stop, or idle; returns the shut door when no client is left."""
@@ -206,9 +213,13 @@ class _Daemon:
         from config import load
 
         config = load()
+        from services.composition import Workshop
+
+        # Before anything else: the workers load their libraries while we connect.
+        workshop = Workshop(ACTORS, self._home, config)
         try:
             while not self._stop.is_set():
-                moved = await self._serve(config)
+                moved = await self._serve(config, workshop)
                 if moved or self._stop.is_set():
                     continue
                 door = self._home.shut_door()
@@ -219,8 +230,9 @@ class _Daemon:
             self._stop.set()
             chores[1].cancel()
             await asyncio.gather(*chores, return_exceptions=True)
+            await workshop.close()
 
-    async def _serve(self, config: Config) -> bool:
+    async def _serve(self, config: Config, workshop: Workshop) -> bool:
         """Run the actors on one connection; whether the server has moved from under it."""
         import msgspec
 
@@ -248,6 +260,7 @@ class _Daemon:
                 log=log,
                 stop=round_over,
                 idle_exit_s=self._idle_exit_s,
+                workshop=workshop,
             )
         except (ServerError, LogError) as error:
             # The server died under us; the supervisor brings it back.
@@ -268,9 +281,14 @@ class _Daemon:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), _WATCH_S)
                 round_over.set()
-            if read_json(self._home.run_json).get("url", served.url) != served.url:
+            told = read_json(self._home.run_json)
+            self.server_pid = told.get("pid") or self.server_pid
+            if told.get("url", served.url) != served.url:
                 self._moved = True
                 round_over.set()
+            if not told:
+                _log.error("%s was deleted: the services leave", self._home.path)
+                self._stop.set()
 
     async def _cut_noise(self) -> None:
         """Keep what libraries write to stderr by themselves within its bound."""

@@ -21,6 +21,7 @@ from events.types import (
     RenderCompleted,
     RenderFailed,
     RenderRejected,
+    RenderRequested,
     SegmentTimedOut,
     event_id,
     type_name,
@@ -60,6 +61,9 @@ def event_view(recorded: Recorded) -> dict[str, Any]:
     else:
         kind, told_id = type_name(event), event_id(event)
         data.pop("type", None)
+    if isinstance(event, RenderRequested) and not event.unreadable:
+        # The request as it was published: flat.
+        data = {"job_id": event.job_id, **event.ask}
     if recorded.envelope is not None:
         told_id = recorded.envelope.id
     return {"seq": recorded.seq, "type": kind, "id": told_id, "time": time, "data": data}

@@ -29,19 +29,25 @@ class MortalLog:
         self._log = log
         self._when = when
         self._left = number
+        self._alone = asyncio.Lock()
 
     async def append(
         self, tail: Tail, events: Sequence[Event], **facts: Any
     ) -> tuple[Recorded, ...]:
         """Append, unless death comes first; or right after."""
-        self._left -= 1
-        self._die("before")
-        stored = await self._log.append(tail, events, **facts)
-        self._die("after")
-        return stored
+        # One at a time, or those beside the fatal one would be stored, too.
+        async with self._alone:
+            self._die("before")
+            stored = await self._log.append(tail, events, **facts)
+            self._die("after")
+            return stored
 
     def _die(self, when: str) -> None:
-        if when == self._when and self._left == 0:
+        if when != self._when:
+            return
+        # A conflict is no append: only what is, or would be, stored is counted.
+        self._left -= 1
+        if self._left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def __getattr__(self, name: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import stat
 
@@ -10,6 +11,7 @@ import pytest
 
 from services.cli.daemon import ensure_services
 from services.cli.exits import Unreachable
+from services.home import is_alive
 from services.server import server_address, server_runs
 from tests.services.cli.conftest import Person
 
@@ -41,6 +43,17 @@ def test_an_orphaned_server_is_adopted_by_the_next_services(person: Person) -> N
     assert person.call("render", *_REQUEST, "--job-id", "after").code == 0
     assert server == server_address(person.home)
     assert person.call("status", "before", "--json").told["status"] == "completed"
+
+
+def test_a_deleted_home_is_left_by_all(person: Person) -> None:
+    """Nobody could find its services and server any more."""
+    person.call("render", *_REQUEST)
+    services = person.services_pid()
+    server = server_address(person.home)
+    assert server is not None
+    shutil.rmtree(person.home.path, ignore_errors=True)
+    person.until(lambda: not (is_alive(services) or is_alive(server.pid)))
+    person.home.create()
 
 
 def test_services_and_server_outlive_the_command_and_its_terminal(person: Person) -> None:

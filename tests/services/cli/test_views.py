@@ -164,3 +164,10 @@ def test_an_end_without_a_film_has_a_reason() -> None:
         end_reason(job_after(requested())),
     ]
     assert found == ["timeout: 3600 s are over", "cancelled: typo", None]
+
+
+def test_a_request_is_shown_as_it_was_published() -> None:
+    """A script finds the request's fields where its client put them."""
+    (entry,) = history(requested(seed=7))
+    data = event_view(entry)["data"]
+    assert (data["preset_id"], data["seed"]) == ("overlay_classic", 7)

@@ -1,0 +1,204 @@
+"""``python -m tests.benchmarks``: measure, print a table against the bars, write JSON.
+
+Yardstick and job are measured in the same run, one after the other, because a shared machine is
+never twice the same.  Left out: what a figure should be (``docs/reference/performance.md`` tells
+what it was).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import datetime
+import json
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from tests.benchmarks import jobs, spine, study
+from tests.benchmarks.bars import Finding, table
+from tests.benchmarks.jobs import Case, Media, Ran
+
+PARTS = ("overlay", "hero", "meme", "long", "transitions", "startup", "spine", "state")
+MEMORY_MB_MOST = 600
+WALL_MOST = 1.25
+JOIN_MOST = 0.10
+FIRST_FRAME_S_MOST = 1.5
+VMAF_LEAST = 93.0
+SELF_LEAST = 97.0
+KBPS_MOST = 12_000
+JOBS_PER_S_LEAST = 40.0
+OPERATOR_MS_MOST = 20.0
+SERVICE_MS_MOST = 5.0
+CORES = 2
+
+
+class Bench:
+    """One run of the benchmark: findings for the table, facts for the JSON."""
+
+    def __init__(self, asked: argparse.Namespace, folder: Path) -> None:
+        self.asked, self.folder = asked, folder
+        self.findings: list[Finding] = []
+        self.facts: dict[str, Any] = {}
+
+    def run(self) -> None:
+        """Measure all that was asked for."""
+        parts: Sequence[str] = self.asked.parts
+        drawn = jobs.names((*parts, *(("long",) if "transitions" in parts else ())))
+        if drawn or "startup" in parts:
+            files = jobs.media(self.folder, self.asked.photo)
+            rest = jobs.idle(self.folder / "idle")
+            self.facts["coming_up_cpu_s"] = rest
+            for case in drawn:
+                self._job(case, files, rest)
+            if "startup" in parts:
+                self._startup(files)
+        if "spine" in parts:
+            self._spine()
+        if "state" in parts:
+            self._state()
+
+    def _job(self, case: Case, files: Media, rest: dict[str, float]) -> None:
+        folder = self.folder / case.name
+        ran = jobs.render(case, files, folder)
+        done = study.finished(ran.home, jobs.JOB_ID)
+        lossless = folder / "lossless.mp4"
+        alone = study.yardstick(done, lossless)
+        cpu_s = jobs.job_cpu_s(ran.usage, rest)
+        wall_s = done.job.ended_s - done.job.requested_s
+        facts = {
+            "yardstick": asdict(alone),
+            "job_cpu_s": cpu_s,
+            "request_to_end_s": wall_s,
+            "cold_wall_s": ran.usage.wall_s,
+            "all_cpu_s": ran.usage.cpu_s(),
+            "first_frame_s": ran.first_frame_s,
+            "processes": ran.usage.by_role(),
+        }
+        self.facts[case.name] = facts
+        self.findings += costs(case, ran, cpu_s, wall_s, alone.encode_s)
+        self._say(case.title)
+        if self.asked.vmaf:
+            found = study.quality(ran.film, lossless, done.spec.fps)
+            facts["quality"] = asdict(found)
+            self.findings += [
+                Finding(case.name, "VMAF, mean", found.vmaf, least=VMAF_LEAST),
+                Finding(case.name, "VMAF, worst frame", found.worst),
+                Finding(case.name, "VMAF of itself", found.itself, least=SELF_LEAST),
+                Finding(case.name, "bit rate", found.video_kbps, "kbit/s", most=KBPS_MOST),
+            ]
+        if case.name == "long" and "transitions" in self.asked.parts:
+            drawing_s, joining_s = study.joining_s(done, folder)
+            ratio = (drawing_s + joining_s) / alone.encode_s
+            facts["transitions_cpu_s"], facts["join_cpu_s"] = drawing_s, joining_s
+            what = f"transitions and join ÷ yardstick ({len(done.spec.segments)} segments)"
+            self.findings.append(Finding(case.name, what, ratio, most=JOIN_MOST))
+        shutil.rmtree(folder)
+
+    def _startup(self, files: Media) -> None:
+        """The overlay again and again, for the time to its first frame."""
+        took_s = []
+        for number in range(self.asked.starts):
+            folder = self.folder / f"start-{number}"
+            took_s.append(jobs.render(jobs.CASES["overlay"], files, folder).first_frame_s)
+            shutil.rmtree(folder)
+        self.facts["first_frame_s"] = took_s
+        what = f"cold to the first frame (median of {len(took_s)})"
+        self.findings.append(
+            Finding("startup", what, median(took_s), "s", most=FIRST_FRAME_S_MOST)
+        )
+
+    def _spine(self) -> None:
+        found = asyncio.run(spine.throughput(self.folder / "spine", self.asked.jobs))
+        self.facts["spine"] = asdict(found)
+        what = f"null jobs of {spine.SEGMENTS} segments a second ({found.jobs} at once)"
+        self.findings.append(Finding("spine", what, found.jobs_per_s, least=JOBS_PER_S_LEAST))
+        for role, cpu_s in found.cpu_s.items():
+            each = f"CPU a job, {role}"
+            self.findings.append(Finding("spine", each, cpu_s / found.jobs * 1000, "ms"))
+
+    def _state(self) -> None:
+        found = asyncio.run(spine.reading(self.folder / "state", self.asked.events))
+        self.facts["state"] = asdict(found)
+        of = f"one job of {found.events:,} events"
+        self.findings += [
+            Finding("state", f"{of}, operator", found.operator_ms, "ms", most=OPERATOR_MS_MOST),
+            Finding("state", f"{of}, service, cold", found.cold_ms, "ms"),
+            Finding("state", f"{of}, service, warm", found.warm_ms, "ms", most=SERVICE_MS_MOST),
+        ]
+
+    @staticmethod
+    def _say(what: str) -> None:
+        print(f"measured: {what}", flush=True)
+
+
+def costs(
+    case: Case, ran: Ran, cpu_s: float, wall_s: float, alone_s: float
+) -> Iterator[Finding]:
+    """What a job cost, against its bars."""
+    name, all_cpu_s, cold_s = case.name, ran.usage.cpu_s(), ran.usage.wall_s
+    yield Finding(name, "CPU of the job", cpu_s, "s")
+    yield Finding(name, "yardstick", alone_s, "s")
+    yield Finding(name, "CPU ÷ yardstick", cpu_s / alone_s, most=case.ratio_most)
+    yield Finding(name, "wall, request to end", wall_s, "s")
+    yield Finding(name, "wall ÷ half of CPU", wall_s * CORES / cpu_s, most=WALL_MOST)
+    yield Finding(name, "wall, cold command", cold_s, "s")
+    yield Finding(name, "CPU, all processes", all_cpu_s, "s")
+    yield Finding(name, "wall, times better", case.old_wall_s / cold_s, least=case.better_least)
+    yield Finding(name, "CPU, times better", case.old_cpu_s / all_cpu_s, least=case.better_least)
+    yield Finding(name, "memory of a process", ran.usage.peak_mb(), "MB", most=MEMORY_MB_MOST)
+
+
+def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """What was asked for."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=[[], *PARTS], help="default: all of them")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where the figures go")
+    parser.add_argument("--photo", type=Path, help="a photograph of your own for the hero")
+    parser.add_argument("--jobs", type=int, default=200, help="null-engine jobs")
+    parser.add_argument("--events", type=int, default=100_000, help="length of the long log")
+    parser.add_argument("--starts", type=int, default=5, help="cold starts")
+    parser.add_argument("--no-vmaf", dest="vmaf", action="store_false", help="skip the quality")
+    parser.add_argument("--folder", type=Path, help="where scratch goes (6 GB at most)")
+    found = parser.parse_args(words)
+    found.parts = found.parts or list(PARTS)
+    return found
+
+
+def machine() -> dict[str, str | int | None]:
+    """What it was measured on, in general words."""
+    return {
+        "architecture": platform.machine(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+    }
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Measure; returns 1 when a bar was missed, else 0."""
+    asked = arguments(words)
+    with tempfile.TemporaryDirectory(prefix="pytoon-bench-", dir=asked.folder) as folder:
+        bench = Bench(asked, Path(folder))
+        bench.run()
+    print(table(bench.findings))
+    if asked.json:
+        told = {
+            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+            "machine": machine(),
+            "findings": [
+                {**asdict(one), "verdict": one.verdict} for one in bench.findings
+            ],
+            "facts": bench.facts,
+        }
+        asked.json.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    return 1 if any(one.verdict == "FAIL" for one in bench.findings) else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

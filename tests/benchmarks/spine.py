@@ -1,0 +1,204 @@
+"""The log and the actors without any media: jobs a second, and what reading one job's state costs.
+
+Jobs run on the null engine, through all four actors in one process on the home's own server,
+which syncs every write.  The long log is made by storing one finished job's messages again under
+other ids: what is read is as real as the job was, only its chain is not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import nats
+from nats.aio.client import Client
+
+from events.client import Pytoon
+from events.jetstream import JetStreamLog
+from events.types import ENDS, Foreign, Stored, type_name
+from services.home import Home
+from services.runtime import JobCache
+from services.server import ensure_server, leave_server
+from tests.benchmarks import jobs, processes
+from tests.benchmarks.processes import Usage
+
+ASK = {"preset_id": "meme_fast", "prompt": "Sleep does the rest", "target_duration_seconds": 15}
+SEGMENTS = 5
+READS = 60
+FLUSHED_EVENTS = 2000
+ENDED_S = 600.0
+READY_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Throughput:
+    """Null-engine jobs: how many, in which time, and CPU seconds by role."""
+
+    jobs: int
+    wall_s: float
+    cpu_s: Mapping[str, float]
+    events: int
+
+    @property
+    def jobs_per_s(self) -> float:
+        """Jobs a second from the first request to the last end."""
+        return self.jobs / self.wall_s
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Median milliseconds to know one job's state in a log of so many events."""
+
+    events: int
+    operator_ms: float
+    cold_ms: float
+    warm_ms: float
+    connect_ms: float
+
+
+@asynccontextmanager
+async def _services(home: Path) -> AsyncIterator[tuple[int, Pytoon]]:
+    """All four actors with the null engine on a fresh home; their pid and a client of theirs."""
+    environ = jobs.environment(
+        home, PYTOON_ENGINES__NULL__ENABLED="true", PYTOON_IDLE_EXIT_S=str(ENDED_S)
+    )
+    command = (sys.executable, "-P", "-m", "services.cli", "up", "--background")
+    with (home.parent / "up.txt").open("wb") as output:
+        process = subprocess.Popen(command, env=environ, stdout=output, stderr=output)
+    try:
+        deadline_s = time.monotonic() + READY_S
+        while not (home / "services.json").exists() and time.monotonic() < deadline_s:
+            await asyncio.sleep(0.05)
+        address = await asyncio.to_thread(ensure_server, Home(home))
+        async with Pytoon.connect(address.url, token=address.token) as pytoon:
+            yield process.pid, pytoon
+    finally:
+        process.send_signal(signal.SIGTERM)
+        await asyncio.to_thread(process.wait, READY_S)
+
+
+async def throughput(folder: Path, count: int) -> Throughput:
+    """Run so many null jobs at once; the time is the server's own, by the log."""
+    folder.mkdir(parents=True)
+    async with _services(folder / "home") as (pid, pytoon):
+        await pytoon.request("warm", ASK)
+        await pytoon.wait("warm", ENDED_S)
+        before, after = Usage(), Usage()
+        processes.look(before, [pid])
+        async with asyncio.TaskGroup() as group:
+            for number in range(count):
+                group.create_task(pytoon.request(f"job-{number}", ASK))
+        first_s, last_s, events = await _ends(pytoon, count)
+        processes.look(after, [pid])
+    roles = {one.role for one in after.spent.values()}
+    spent = {role: after.cpu_s(role) - before.cpu_s(role) for role in sorted(roles)}
+    return Throughput(count, last_s - first_s, spent, events)
+
+
+async def _ends(pytoon: Pytoon, count: int) -> tuple[float, float, int]:
+    """When the first job was asked for and the last one ended, and how many messages it took."""
+    first_s, last_s, ended, events = 0.0, 0.0, 0, 0
+    async with asyncio.timeout(ENDED_S):
+        async with contextlib.aclosing(pytoon.log.follow(None)) as stream:  # type: ignore[type-var]
+            async for recorded in stream:
+                if recorded.job_id == "warm":
+                    continue
+                events += 1
+                first_s = first_s or recorded.time_s
+                if _is_end(recorded.event):
+                    ended, last_s = ended + 1, recorded.time_s
+                    if ended == count:
+                        break
+    return first_s, last_s, events
+
+
+def _is_end(event: Stored) -> bool:
+    return not isinstance(event, Foreign) and type_name(event) in ENDS
+
+
+async def reading(folder: Path, events: int) -> Reading:
+    """Fill a log up to ``events`` messages, then read jobs from all over it."""
+    folder.mkdir(parents=True)
+    home = Home(folder / "home")
+    home.create()
+    async with _services(home.path) as (_, pytoon):
+        await pytoon.request("seed", ASK)
+        await pytoon.wait("seed", ENDED_S)
+    used = home.use_server()
+    try:
+        address = await asyncio.to_thread(ensure_server, home)
+        connection = await nats.connect(address.url, token=address.token)
+        copies = await _fill(connection, events)
+        await connection.close()
+        return await _read(address.url, address.token, copies, events)
+    finally:
+        leave_server(home, used)
+
+
+async def _fill(connection: Client, events: int) -> int:
+    """Store the seed's messages again under other ids; returns how many copies there are."""
+    stream = connection.jetstream()
+    reader = await stream.subscribe("pytoon.jobs.seed.>", ordered_consumer=True)
+    messages = []
+    with contextlib.suppress(nats.errors.TimeoutError):
+        while True:
+            messages.append(await reader.next_msg(timeout=1))
+    await reader.unsubscribe()
+    kept = [
+        (
+            message.subject.split(".")[3:],
+            message.data,
+            {key: value for key, value in (message.headers or {}).items() if "Nats" not in key},
+        )
+        for message in messages
+    ]
+    copies = max(1, (events - len(kept)) // len(kept))
+    for copy in range(copies):
+        for rest, body, headers in kept:
+            subject = ".".join(("pytoon.jobs", f"copy-{copy}", *rest))
+            named = body.replace(b'"job_id":"seed"', f'"job_id":"copy-{copy}"'.encode())
+            await connection.publish(subject, named, headers=headers or None)
+        if (copy + 1) * len(kept) % FLUSHED_EVENTS < len(kept):
+            # The stream takes them one by one: without an answer in between its queue overflows.
+            last = f"pytoon.jobs.copy-{copy}.render_cancel_requested"
+            await stream.publish(last, b"{}", timeout=60)
+    await connection.flush(timeout=60)
+    return copies
+
+
+async def _read(url: str, token: str, copies: int, events: int) -> Reading:
+    """Read jobs that lie spread over the log: by the operator, and by a service's cache."""
+    spread = [f"copy-{copies * index // READS}" for index in range(min(READS, copies))]
+    began_s = time.perf_counter()
+    log = await JetStreamLog.connect(url, token=token, name="bench")
+    connect_ms = (time.perf_counter() - began_s) * 1000
+    pytoon, cache = Pytoon(log), JobCache(log, READS)
+    operator, cold, warm = [], [], []
+    try:
+        for job_id in spread:
+            began_s = time.perf_counter()
+            job = await pytoon.replay(job_id)
+            operator.append(time.perf_counter() - began_s)
+            assert job.end is not None, job.problems
+        for times in (cold, warm):
+            for job_id in spread:
+                began_s = time.perf_counter()
+                await cache.load(job_id)
+                times.append(time.perf_counter() - began_s)
+    finally:
+        await log.close()
+    return Reading(
+        events, *(median(times) * 1000 for times in (operator, cold, warm)), connect_ms
+    )
+
+
+__all__ = ["Reading", "Throughput", "reading", "throughput"]

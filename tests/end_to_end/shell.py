@@ -1,0 +1,134 @@
+"""Somebody at a shell: real commands, real services and the real engine, in a home of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from services.home import Home, read_json
+from services.server import server_runs, stop_server
+
+ROOT = Path(__file__).parents[2]
+CALL_S = 60.0
+LEAVE_S = 20.0
+
+
+@dataclass(frozen=True)
+class Called:
+    """What a command answered."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def told(self) -> Any:
+        """The JSON of its last line."""
+        return json.loads(self.out.splitlines()[-1])
+
+
+@dataclass
+class Shell:
+    """A folder, a home and an environment in which commands are called."""
+
+    home: Home
+    folder: Path
+    environ: Mapping[str, str] = field(default_factory=dict)
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Begin a command."""
+        kept = {name: value for name, value in os.environ.items() if name != "NATS_URL"}
+        command = subprocess.Popen(
+            [sys.executable, "-P", "-m", "services.cli", *arguments],
+            cwd=self.folder,
+            env=kept
+            | {"PYTHONPATH": str(ROOT), "PYTOON_HOME": str(self.home.path)}
+            | {"PYTOON_IDLE_EXIT_S": "120"}
+            | dict(self.environ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.started.append(command)
+        return command
+
+    def finish(self, command: subprocess.Popen[str], within_s: float = CALL_S) -> Called:
+        """Wait for its end."""
+        out, err = command.communicate(timeout=within_s)
+        return Called(command.returncode, out, err)
+
+    def call(self, *arguments: str, within_s: float = CALL_S) -> Called:
+        """Run a command."""
+        return self.finish(self.start(*arguments), within_s)
+
+    def log(self, job_id: str) -> list[dict[str, Any]]:
+        """The events of a job."""
+        told = self.call("log", job_id, "--json")
+        assert told.code == 0, told.err
+        return [json.loads(line) for line in told.out.splitlines()]
+
+    def services_pid(self) -> int:
+        """The pid of the services, once they are ready."""
+        until(self.home.services_ready)
+        return int(read_json(self.home.services_json)["pid"])
+
+    def server_pid(self) -> int:
+        """The pid of the home's NATS server."""
+        return int(read_json(self.home.run_json)["pid"])
+
+    def workers(self) -> list[psutil.Process]:
+        """The worker processes of the services."""
+        return [
+            child
+            for child in psutil.Process(self.services_pid()).children()
+            if "spawn_main" in " ".join(child.cmdline())
+        ]
+
+    def leave(self) -> None:
+        """End whatever runs in the home, also after a test that failed half-way."""
+        for command in self.started:
+            command.kill()
+            with contextlib.suppress(ValueError):
+                command.communicate()
+        while self.home.services_run():
+            until(lambda: self.home.services_ready() or not self.home.services_run())
+            pid = read_json(self.home.services_json).get("pid")
+            if isinstance(pid, int):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                until(lambda: not self.home.services_run())
+        assert stop_server(self.home)
+        assert not server_runs(self.home)
+
+
+def until(truth: Callable[[], object], within_s: float = LEAVE_S) -> None:
+    """Wait for it, within reason."""
+    deadline = time.monotonic() + within_s
+    while not truth():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def opened(folder: Path, **environ: str) -> Iterator[Shell]:
+    """A shell in a new folder; whatever runs in its home ends with it."""
+    home = Home(folder / "home")
+    home.create()
+    shell = Shell(home, folder, environ)
+    try:
+        yield shell
+    finally:
+        shell.leave()

@@ -1,0 +1,394 @@
+"""Real films of real photographs: what they are, and that they show what was asked.
+
+The films of a module are made at once: by all four actors in this process on the log in memory,
+with the real engine; some come from the command line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import msgspec
+import numpy as np
+import pytest
+
+from adapters.files import FileStore
+from config import load
+from events.job import Job, fold
+from events.memory import MemoryLog
+from events.spec import RenderSpec
+from events.types import RenderCompleted
+from services.composition import SERVICES, durables, run_services
+from services.home import Home
+from tests.end_to_end.film_checks import (
+    HEIGHT,
+    WIDTH,
+    Pixels,
+    check_film,
+    difference,
+    find_picture,
+    frames_of,
+    ink,
+)
+from tests.end_to_end.pictures import KINDS, SAME_CUP, coffee, cup, music, portrait, voice
+from tests.end_to_end.shell import Shell, opened
+
+ARCHETYPES = {
+    "product_hero_clean": "PRODUCT_HERO",
+    "overlay_classic": "OVERLAY",
+    "meme_smooth": "MEME_TEXT",
+}
+QUICK_KINDS = tuple(k for k in KINDS if not k.startswith("orientation") or k.endswith("6"))
+SAFE = (120, 288, 888, 1248)
+"""Left, top, right and bottom of what no platform covers."""
+OUTLINE_PX = 12
+"""What an outline or a shadow may add to a word's box."""
+LONG = "Hand made in small batches from beans that we roast ourselves, slowly, every single day"
+AWKWARD = (
+    "50% off",
+    "%{pts}: 100%",
+    "It's \"good\", isn't it?",
+    r"a\b: c; d, [e] {f}",
+    "one = 1",
+)
+WITHIN_S = 240.0
+
+PIXELS = {
+    "alpha": np.asarray(cup().convert("RGB"), np.uint8),
+    "portrait": np.asarray(portrait(), np.uint8),
+    "png": np.asarray(coffee(), np.uint8),
+}
+
+
+@dataclass(frozen=True)
+class Film:
+    """A finished film and its job."""
+
+    path: Path
+    job: Job
+
+    @property
+    def spec(self) -> RenderSpec:
+        """Its plan."""
+        assert self.job.spec is not None
+        return self.job.spec
+
+    def frame(self, number: int) -> Pixels:
+        """One of its frames."""
+        return frames_of(self.path, [number])[number]
+
+
+async def _made(folder: Path, asks: Mapping[str, dict[str, Any]]) -> dict[str, Film]:
+    """Every film that was asked for, by job id; paths in the asks become artifacts."""
+    home = Home(folder / "home")
+    home.create()
+    store = FileStore(home.artifacts)
+    config = load(environ={})
+    log = MemoryLog()
+    await log.provision(durables(config))
+    stop = asyncio.Event()
+    services = asyncio.create_task(
+        run_services(SERVICES, home=home, config=config, log=log, stop=stop)
+    )
+    try:
+        for job_id, ask in asks.items():
+            body = msgspec.json.encode(await _stored(ask, store))
+            await log.publish_ask(job_id, "render_requested", body)
+        async with asyncio.timeout(WITHIN_S):
+            return {job_id: await _ended(job_id, log, store) for job_id in asks}
+    finally:
+        stop.set()
+        await services
+
+
+async def _stored(ask: Mapping[str, Any], store: FileStore) -> dict[str, Any]:
+    async def uri(value: Any) -> Any:
+        if isinstance(value, list):
+            return [await uri(each) for each in value]
+        if isinstance(value, Path):
+            return f"sha256:{(await store.put_file(value, 'image/any')).sha256}"
+        return value
+
+    return {field: await uri(value) for field, value in ask.items()}
+
+
+async def _ended(job_id: str, log: MemoryLog, store: FileStore) -> Film:
+    while (job := fold(job_id, await log.read(job_id))).end is None:
+        await asyncio.sleep(0.05)
+    assert isinstance(job.end, RenderCompleted), job.end
+    return Film(await store.fetch(job.end.output), job)
+
+
+def _ask(preset: str, *pictures: Path, **changes: Any) -> dict[str, Any]:
+    ask: dict[str, Any] = {"preset_id": preset, "target_duration_seconds": 1, "seed": 7}
+    return ask | {"prompt": "Good morning", "image_uris": list(pictures)} | changes
+
+
+def _quick_asks(folder: Path) -> dict[str, dict[str, Any]]:
+    """One film of every kind of picture, and those that the old system got wrong."""
+    made = {kind: KINDS[kind](folder) for kind in QUICK_KINDS}
+    asks = {kind: _ask("overlay_classic", path) for kind, path in made.items()}
+    asks |= {preset: _ask(preset, made["png"]) for preset in ("product_hero_clean", "meme_smooth")}
+    asks["person"] = _ask("product_hero_punchy", made["portrait"])
+    asks["loud"] = _ask(
+        "overlay_classic",
+        made["alpha"],
+        made["portrait"],
+        target_duration_seconds=6,
+        music_uri=music(folder),
+        voice_uri=voice(folder),
+    )
+    for preset in ("overlay_classic", "overlay_bold", "meme_fast"):
+        asks[f"no-words-{preset}"] = _ask(preset, hook="")
+        asks[f"words-{preset}"] = _ask(preset, hook="Words")
+    asks["long"] = _ask("overlay_classic", hook=LONG, target_duration_seconds=3)
+    asks["awkward"] = _ask(
+        "overlay_classic",
+        target_duration_seconds=6,
+        hook=AWKWARD[0],
+        beats=list(AWKWARD[1:-1]),
+        cta=AWKWARD[-1],
+    )
+    return asks
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Film]:
+    """The films that the quick tests look at."""
+    folder = tmp_path_factory.mktemp("films")
+    return asyncio.run(_made(folder, _quick_asks(folder)))
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """A shell whose services stay up for the module."""
+    with opened(tmp_path_factory.mktemp("shell")) as shell:
+        yield shell
+
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.mark.parametrize("kind", QUICK_KINDS)
+def test_every_kind_of_picture_makes_a_film(films: dict[str, Film], kind: str) -> None:
+    """Whatever the format, the film is what every film is, without a downgrade or a warning."""
+    check_film(films[kind].path, 1)
+    assert films[kind].job.downgrades == ()
+    assert films[kind].job.warnings == ()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in QUICK_KINDS if kind in SAME_CUP])
+def test_every_format_shows_the_same_picture(films: dict[str, Film], kind: str) -> None:
+    """A CMYK, palette, 16-bit, large or turned picture looks as its plain PNG does."""
+    _assert_alike(films[kind].frame(15), films["png"].frame(15), kind)
+
+
+def _assert_alike(one: Pixels, other: Pixels, kind: str) -> None:
+    if kind == "grey":
+        # Colours of the background come from the picture: only the picture itself is compared.
+        part = (slice(480, 900), slice(200, 800))
+        one, other = one[part], cv2.cvtColor(other[part], cv2.COLOR_RGB2GRAY)[..., None]
+        other = np.repeat(other, 3, axis=2)
+    assert difference(one, other) < 6
+
+
+@pytest.mark.parametrize("kind", ["png", "portrait", "alpha"])
+def test_an_overlay_shows_the_whole_product_once(films: dict[str, Film], kind: str) -> None:
+    """Neither stretched nor cropped, nowhere a second time, and clear of the words."""
+    film = films[kind]
+    pixels = PIXELS[kind]
+    part = pixels[60:300, 100:420] if kind == "alpha" else pixels
+    found = find_picture(film.frame(15), part, scales=(0.4, 3.0))
+    assert found.likeness > 0.8
+    assert found.runner_up < 0.5
+    words_top = min(card.box.y for caption in film.spec.captions for card in caption.cards)
+    assert found.y + part.shape[0] * found.scale <= words_top
+    assert found.x >= 0
+    assert found.x + part.shape[1] * found.scale <= WIDTH
+
+
+def test_a_hero_fills_the_frame_without_stretching(films: dict[str, Film]) -> None:
+    """The middle of the picture is found with its aspect, and the frame has no bars."""
+    frame = films["product_hero_clean"].frame(15)
+    found = find_picture(frame, PIXELS["png"][120:280, 230:370], scales=(1.5, 6.0))
+    assert found.likeness > 0.7
+    rows = frame.reshape(HEIGHT, -1).astype(float).std(axis=1)
+    assert rows[:40].min() > 2
+    assert rows[-40:].min() > 2
+
+
+@pytest.mark.parametrize("name", ["png", "product_hero_clean", "meme_smooth", "person"])
+def test_the_picture_moves(films: dict[str, Film], name: str) -> None:
+    """No film of a photograph is a still, and none jumps."""
+    frames = frames_of(films[name].path, [0, 10, 11, 29])
+    assert difference(frames[0], frames[29]) > 0.5
+    assert difference(frames[10], frames[11]) < 12
+
+
+def test_every_picture_is_shown(films: dict[str, Film]) -> None:
+    """Two pictures and two segments: one each."""
+    frames = frames_of(films["loud"].path, [40, 140])
+    seen = [
+        find_picture(frames[40], PIXELS["alpha"][60:300, 100:420], scales=(0.4, 3.0)),
+        find_picture(frames[140], PIXELS["portrait"], scales=(0.4, 3.0)),
+    ]
+    assert min(sighting.likeness for sighting in seen) > 0.75
+
+
+def test_music_voice_and_a_crossfade_keep_film_and_length(films: dict[str, Film]) -> None:
+    """The old system turned this into a template slide, and each crossfade ate some frames."""
+    film = films["loud"]
+    assert film.spec.transition.frames == 4
+    found = check_film(film.path, 6)
+    assert found.true_peak_db > -20
+    assert film.job.downgrades == ()
+    assert {rung.engine for rung in film.job.rungs} == {"compositor"}
+    assert film.job.soundtrack is not None
+    assert film.job.soundtrack.lufs == pytest.approx(-14, abs=1)
+
+
+def test_a_second_is_enough_for_a_film(films: dict[str, Film]) -> None:
+    """A film of 1 s is drawn as any other, not as a template slide."""
+    assert {rung.engine for rung in films["png"].job.rungs} == {"compositor"}
+    assert len(films["png"].spec.segments) == 1
+
+
+@pytest.mark.parametrize(
+    ("preset", "edge", "at"),
+    [
+        ("overlay_bold", "top", 288),
+        ("meme_fast", "middle", 768),
+        ("overlay_classic", "bottom", 1248),
+    ],
+)
+def test_words_lie_where_the_preset_says(
+    films: dict[str, Film], preset: str, edge: str, at: int
+) -> None:
+    """Upper third, centre and lower third are three places."""
+    left, top, right, bottom = _ink(films, preset, f"words-{preset}")
+    assert {"top": top, "middle": (top + bottom) / 2, "bottom": bottom}[edge] == pytest.approx(
+        at, abs=45
+    )
+    assert left >= SAFE[0] - OUTLINE_PX
+    assert right <= SAFE[2] + OUTLINE_PX
+
+
+def _ink(films: dict[str, Film], preset: str, name: str) -> tuple[int, int, int, int]:
+    # Frame 20: what comes in with the first frames has come in.
+    return ink(films[name].frame(20), films[f"no-words-{preset}"].frame(20))
+
+
+def test_a_long_caption_stays_inside(films: dict[str, Film]) -> None:
+    """Every line of it lies in the safe box, at a size that can be read."""
+    cards = [card for caption in films["long"].spec.captions for card in caption.cards]
+    assert " ".join(line for card in cards for line in card.lines) == LONG
+    assert min(card.size_px for card in cards) >= 44
+    for card in cards:
+        frame = films["long"].frame(card.start + card.frames // 2)
+        still = films["no-words-overlay_classic"].frame(20)
+        left, top, right, bottom = _bright(frame, still)
+        assert SAFE[0] - OUTLINE_PX <= left < right <= SAFE[2] + OUTLINE_PX
+        assert SAFE[1] - OUTLINE_PX <= top < bottom <= SAFE[3] + OUTLINE_PX
+
+
+def _bright(frame: Pixels, still: Pixels) -> tuple[int, int, int, int]:
+    """The box of what is much brighter than anything in the film without words."""
+    return ink(np.where(frame > still.max() + 30, frame, 0).astype(np.uint8), np.zeros_like(frame))
+
+
+def test_awkward_words_are_shown_as_they_are(films: dict[str, Film]) -> None:
+    """Percent signs, braces, quotes, backslashes and colons are letters like any other."""
+    film = films["awkward"]
+    shown = [
+        " ".join(line for card in caption.cards for line in card.lines)
+        for caption in film.spec.captions
+    ]
+    assert shown == list(AWKWARD)
+    still = films["no-words-overlay_classic"].frame(20)
+    for caption in film.spec.captions:
+        for card in caption.cards:
+            frame = film.frame(card.start + card.frames // 2)
+            left, _, right, _ = _bright(frame, still)
+            assert right - left == pytest.approx(_width_px(film, card), abs=2 * OUTLINE_PX + 8)
+
+
+def _width_px(film: Film, card: Any) -> float:
+    """How wide another program sets the card's lines in the font that the presets name."""
+    from PIL import ImageFont
+
+    folder = load(environ={}).fonts.directory / "inter"
+    widths = []
+    for font in sorted(folder.glob("*.ttf")):
+        setter = ImageFont.truetype(str(font), 100)
+        widths.append(max(setter.getlength(line) for line in card.lines) * card.size_px / 100)
+    left, right = card.box.x, card.box.x + card.box.width
+    return min(widths, key=lambda width: abs(width - (right - left)))
+
+
+@pytest.mark.parametrize("preset", ARCHETYPES)
+def test_the_command_line_makes_each_archetype(
+    shell: Shell, films: dict[str, Film], preset: str
+) -> None:
+    """One line, one film, one verdict; the same bytes as from the actors in one process."""
+    picture = KINDS["png"](shell.folder)
+    out = shell.folder / f"{preset}.mp4"
+    called = shell.call(
+        *("render", "--preset", preset, "--image", str(picture), "--prompt", "Good morning"),
+        *("--duration", "1", "--seed", "7", "--json", "-o", str(out)),
+    )
+    assert called.code == 0, called.err
+    check_film(out, 1)
+    twin = films["png" if preset == "overlay_classic" else preset]
+    assert out.read_bytes() == twin.path.read_bytes()
+    told = called.told
+    assert {"frames": 30, "duration_s": 1.0, "downgrades": [], "warnings": []}.items() <= {
+        key: told[key] for key in ("frames", "duration_s", "downgrades", "warnings")
+    }.items()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_every_picture_in_every_archetype(tmp_path: Path) -> None:
+    """All formats, shapes and orientations; what shows the same cup looks the same."""
+    made = {kind: make(tmp_path) for kind, make in KINDS.items()}
+    asks = {
+        f"{preset}-{kind}": _ask(preset, path)
+        for preset in ARCHETYPES
+        for kind, path in made.items()
+    }
+    films = asyncio.run(_made(tmp_path, asks))
+    for preset in ARCHETYPES:
+        plain = films[f"{preset}-png"].frame(15)
+        for kind in KINDS:
+            film = films[f"{preset}-{kind}"]
+            check_film(film.path, 1)
+            assert film.job.downgrades == ()
+            if kind in SAME_CUP and kind != "grey":
+                assert difference(film.frame(15), plain) < 6, (preset, kind)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("seconds", [1, 6, 15, 60])
+@pytest.mark.parametrize("preset", ARCHETYPES)
+def test_every_length_from_the_command_line(shell: Shell, preset: str, seconds: int) -> None:
+    """To the frame, with three photographs, music and words."""
+    pictures = [KINDS[kind](shell.folder) for kind in ("alpha", "portrait", "large_jpeg")]
+    out = shell.folder / f"{preset}-{seconds}.mp4"
+    words = ("--prompt", "Good morning", "--beat", "Fresh every day", "--cta", "Try it")
+    called = shell.call(
+        *("render", "--preset", preset, "--duration", str(seconds), "--json", "-o", str(out)),
+        *(part for picture in pictures for part in ("--image", str(picture))),
+        *words,
+        *("--music", str(music(shell.folder))),
+        within_s=500,
+    )
+    assert called.code == 0, called.err
+    check_film(out, seconds)
+    assert called.told["downgrades"] == []
+    assert called.told["frames"] == 30 * seconds
