@@ -225,7 +225,7 @@ def _start_on_some_port(home: Home, lock: Lock, deadline: float) -> ServerAddres
 
 
 def _spawn(home: Home, lock: Lock) -> subprocess.Popen[bytes]:
-    """Start the program in a session of its own: the terminal's Ctrl-C is not meant for it."""
+    """Start the program in a process group of its own: Ctrl-C is not meant for it."""
     _reap()
     (home.path / "server.pid").unlink(missing_ok=True)
     with (home.logs / "server.err").open("wb") as errors:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from services.cli.exits import expected_end
-from services.cli.session import Session, arrive, nats_option
+from services.cli.visit import Visit, arrive, nats_option
 from services.home import Home
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from config import Config
     from events.stream import DeadLetter, Usage
-    from services.cli.session import Arrival
+    from services.cli.visit import Arrival
 
 CHILD_S = 60.0
 ASK_S = 5.0
@@ -167,11 +167,11 @@ def _server(nats_url: str) -> Iterator[Finding]:
 
 async def _look_into(arrival: Arrival) -> tuple[Usage | None, tuple[DeadLetter, ...]]:
     """How full the log is and what was put aside; nothing where no log has been made yet."""
-    async with Session.open(arrival) as session:
+    async with Visit.open(arrival) as visit:
         if arrival.embedded and arrival.home.is_fresh():
             return None, ()
-        usage = await session.patiently(session.log.usage, wait_s=ASK_S)
-        letters = await session.patiently(session.log.dead_letters, wait_s=ASK_S)
+        usage = await visit.patiently(visit.log.usage, wait_s=ASK_S)
+        letters = await visit.patiently(visit.log.dead_letters, wait_s=ASK_S)
         return usage, letters
 
 

@@ -10,8 +10,8 @@ import click
 
 from services.cli.asking import JobId
 from services.cli.exits import Refused
-from services.cli.rendering import check_out, json_option, out_option, run_session
-from services.cli.session import Session, arrive, nats_option
+from services.cli.rendering import check_out, json_option, out_option, run_visit
+from services.cli.visit import Visit, arrive, nats_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -54,12 +54,12 @@ def resume(job_id: str, *, out: Path | None, as_json: bool, nats_url: str) -> No
 def status(job_id: str, *, as_json: bool, nats_url: str) -> None:
     """Say how a job stands."""
 
-    async def act(session: Session) -> None:
+    async def act(visit: Visit) -> None:
         from services.cli import watching
         from services.cli.views import status_lines, status_view
 
-        job = await watching.load(session, job_id)
-        film = await watching.film_path(session, job)
+        job = await watching.load(visit, job_id)
+        film = await watching.film_path(visit, job)
         if as_json:
             _echo_json(status_view(job, film))
         else:
@@ -75,14 +75,14 @@ def status(job_id: str, *, as_json: bool, nats_url: str) -> None:
 def jobs(*, limit: int, as_json: bool, nats_url: str) -> None:
     """List jobs, the newest last."""
 
-    async def act(session: Session) -> None:
+    async def act(visit: Visit) -> None:
         from services.cli import watching
 
-        listed = await session.patiently(session.log.jobs)
+        listed = await visit.patiently(visit.log.jobs)
         if not listed and not as_json:
             click.echo("No jobs yet. `pytoon demo` makes a first one.")
         for known in listed[-limit:]:
-            job = await watching.load(session, known.job_id)
+            job = await watching.load(visit, known.job_id)
             facts = {
                 "job_id": job.job_id,
                 "status": job.status.value,
@@ -107,26 +107,26 @@ def jobs(*, limit: int, as_json: bool, nats_url: str) -> None:
 def cancel(job_id: str, *, why: str, as_json: bool, nats_url: str) -> None:
     """Stop a job.  A film that is complete already stays."""
 
-    async def act(session: Session) -> None:
+    async def act(visit: Visit) -> None:
         import asyncio
 
         from services.cli import watching
         from services.cli.telling import Silent
         from services.cli.views import status_view
 
-        job = await watching.load(session, job_id)
+        job = await watching.load(visit, job_id)
         if job.end is None:
             body = json.dumps({"why": why}).encode()
-            await session.patiently(
-                lambda: session.log.publish_ask(job_id, "render_cancel_requested", body)
+            await visit.patiently(
+                lambda: visit.log.publish_ask(job_id, "render_cancel_requested", body)
             )
             try:
                 async with asyncio.timeout(CANCEL_S):
-                    job, _ = await watching.watch(session, job_id, Silent())
+                    job, _ = await watching.watch(visit, job_id, Silent())
             except TimeoutError:
-                job = await watching.load(session, job_id)
+                job = await watching.load(visit, job_id)
         if as_json:
-            _echo_json(status_view(job, await watching.film_path(session, job)))
+            _echo_json(status_view(job, await watching.film_path(visit, job)))
         elif job.end is None:
             click.echo(f"{job_id}: cancel requested; no service has answered yet.")
         else:
@@ -134,7 +134,7 @@ def cancel(job_id: str, *, why: str, as_json: bool, nats_url: str) -> None:
             click.echo(f"{job_id}: {already}{job.status.value}")
 
     with arrive(nats_url, services=True) as arrival:
-        run_session(arrival, act, lambda: None)
+        run_visit(arrival, act, lambda: None)
 
 
 @click.command()
@@ -145,7 +145,7 @@ def cancel(job_id: str, *, why: str, as_json: bool, nats_url: str) -> None:
 def log(job_id: str, *, follows: bool, as_json: bool, nats_url: str) -> None:
     """Print a job's events, one a line."""
 
-    async def act(session: Session) -> None:
+    async def act(visit: Visit) -> None:
         from services.cli import watching
         from services.cli.views import event_view
 
@@ -153,14 +153,14 @@ def log(job_id: str, *, follows: bool, as_json: bool, nats_url: str) -> None:
             view = event_view(recorded)
             click.echo(_dumped(view) if as_json else _log_line(view))
 
-        history = await session.patiently(lambda: session.log.read(job_id))
+        history = await visit.patiently(lambda: visit.log.read(job_id))
         if not history and not follows:
             raise Refused(f"There is no job {job_id!r}. `pytoon jobs` lists those there are.")
         for recorded in history:
             tell(recorded)
         if follows:
             after = history[-1].seq if history else 0
-            async for recorded in watching.follow(session, job_id, after=after):
+            async for recorded in watching.follow(visit, job_id, after=after):
                 tell(recorded)
 
     _look(nats_url, act, job_id)
@@ -175,12 +175,12 @@ def log(job_id: str, *, follows: bool, as_json: bool, nats_url: str) -> None:
 def replay(job_id: str, *, at_seq: int | None, as_json: bool, nats_url: str) -> None:
     """Fold a job's events anew and show the state that they make."""
 
-    async def act(session: Session) -> None:
+    async def act(visit: Visit) -> None:
         from services.cli import watching
         from services.cli.views import is_unknown, status_lines, status_view
 
-        job = await watching.load(session, job_id, until=at_seq)
-        film = await watching.film_path(session, job)
+        job = await watching.load(visit, job_id, until=at_seq)
+        film = await watching.film_path(visit, job)
         if as_json:
             _echo_json(status_view(job, film))
         elif is_unknown(job):
@@ -193,27 +193,27 @@ def replay(job_id: str, *, at_seq: int | None, as_json: bool, nats_url: str) -> 
 
 
 def _wait(job_id: str, nats_url: str, *, services: bool, out: Path | None, as_json: bool) -> None:
-    async def act(session: Session) -> None:
+    async def act(visit: Visit) -> None:
         from services.cli import watching
         from services.cli.waiting import wait_for_film
 
-        await watching.load(session, job_id)
-        await wait_for_film(session, job_id, out=out, as_json=as_json)
+        await watching.load(visit, job_id)
+        await wait_for_film(visit, job_id, out=out, as_json=as_json)
 
     if out is not None:
         check_out(out)
     _refuse_fresh(nats_url, job_id)
     with arrive(nats_url, services=services) as arrival:
-        run_session(arrival, act, lambda: job_id)
+        run_visit(arrival, act, lambda: job_id)
 
 
 def _look(
-    nats_url: str, act: Callable[[Session], Coroutine[Any, Any, None]], job_id: str | None
+    nats_url: str, act: Callable[[Visit], Coroutine[Any, Any, None]], job_id: str | None
 ) -> None:
     """Act on the log alone: no services are started, and a server only for as long."""
     if not _refuse_fresh(nats_url, job_id):
         with arrive(nats_url, services=False) as arrival:
-            run_session(arrival, act, lambda: None)
+            run_visit(arrival, act, lambda: None)
 
 
 def _refuse_fresh(nats_url: str, job_id: str | None) -> bool:

@@ -11,7 +11,7 @@ import sys
 import click
 
 from services.cli.daemon import ACTORS, IDLE_EXIT_S, run_actors, run_services_of
-from services.cli.session import nats_option
+from services.cli.visit import nats_option
 from services.home import Home
 
 level_option = click.option(
@@ -84,7 +84,7 @@ def init(*, nats_url: str) -> None:
     Needed once on a server of your own (--nats), and again after an upgrade; `up` does it, too.
     """
     from config import load
-    from services.cli.session import arrive
+    from services.cli.visit import arrive
     from services.composition import durables
 
     config = load()
@@ -92,12 +92,10 @@ def init(*, nats_url: str) -> None:
     with arrive(nats_url, services=False) as arrival:
 
         async def run() -> None:
-            from services.cli.session import Session
+            from services.cli.visit import Visit
 
-            async with Session.open(
-                arrival, settings=config.log.settings(), made=False
-            ) as session:
-                await session.log.provision(specs)
+            async with Visit.open(arrival, settings=config.log.settings(), made=False) as visit:
+                await visit.log.provision(specs)
 
         asyncio.run(run())
         click.echo(f"{arrival.shown_url}: streams and {len(specs)} durable consumers are there.")

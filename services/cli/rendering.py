@@ -12,7 +12,7 @@ import click
 
 from services.cli.asking import JobId, Media, Number, body_of, files_of, new_job_id, words_of
 from services.cli.exits import Interrupted, Refused
-from services.cli.session import Session, arrive, nats_option
+from services.cli.visit import Visit, arrive, nats_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -150,11 +150,11 @@ def ask_and_wait(
         check_out(out)
     asked = False
 
-    async def act(session: Session) -> None:
+    async def act(visit: Visit) -> None:
         nonlocal asked
-        body = body_of({**words, **await files_of(options, session.store)})
-        stored = await session.patiently(
-            lambda: session.log.publish_ask(job_id, "render_requested", body)
+        body = body_of({**words, **await files_of(options, visit.store)})
+        stored = await visit.patiently(
+            lambda: visit.log.publish_ask(job_id, "render_requested", body)
         )
         asked = True
         if stored.body != body and _differs(stored.body, body):
@@ -167,22 +167,22 @@ def ask_and_wait(
             return
         from services.cli.waiting import wait_for_film
 
-        await wait_for_film(session, job_id, out=out or Path(f"{job_id}.mp4"), as_json=as_json)
+        await wait_for_film(visit, job_id, out=out or Path(f"{job_id}.mp4"), as_json=as_json)
 
     with arrive(options["nats_url"], services=True) as arrival:
-        run_session(arrival, act, lambda: job_id if asked else None)
+        run_visit(arrival, act, lambda: job_id if asked else None)
 
 
-def run_session(
+def run_visit(
     arrival: Any,
-    act: Callable[[Session], Coroutine[Any, Any, None]],
+    act: Callable[[Visit], Coroutine[Any, Any, None]],
     going_on: Callable[[], str | None],
 ) -> None:
-    """Open a session, act in it, and turn Ctrl-C into a word about the job that goes on."""
+    """Open a visit, act in it, and turn Ctrl-C into a word about the job that goes on."""
 
     async def run() -> None:
-        async with Session.open(arrival) as session:
-            await act(session)
+        async with Visit.open(arrival) as visit:
+            await act(visit)
 
     try:
         asyncio.run(run())

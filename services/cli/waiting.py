@@ -27,24 +27,24 @@ if TYPE_CHECKING:
 
     from events.job import Job
     from events.log import Recorded
-    from services.cli.session import Session
+    from services.cli.visit import Visit
 
 
-async def wait_for_film(session: Session, job_id: str, *, out: Path | None, as_json: bool) -> None:
+async def wait_for_film(visit: Visit, job_id: str, *, out: Path | None, as_json: bool) -> None:
     """Follow the job to its end; copy the film to ``out`` (None: leave it in the store).
 
     Raises ``Refused`` when it was rejected, ``NoFilm`` when it failed or was cancelled.
     """
     teller = _teller(as_json=as_json)
     try:
-        job, history = await watch(session, job_id, teller)
+        job, history = await watch(visit, job_id, teller)
     finally:
         teller.close()
     if job.status is JobStatus.COMPLETED:
         if out is None:
-            saved = await film_path(session, job)
+            saved = await film_path(visit, job)
         else:
-            saved = await save_film(session, job, out)
+            saved = await save_film(visit, job, out)
         if as_json:
             click.echo(_dumped(verdict_view(job, saved)))
         else:

@@ -14,22 +14,20 @@ from events.job import Job, evolve, initial_state
 from events.log import LogUnavailable
 from events.types import RenderCompleted
 from services.cli.exits import Refused, Unreachable
-from services.cli.session import PATIENCE_S, away
+from services.cli.visit import PATIENCE_S, away
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 
     from events.log import EventLog, Recorded
-    from services.cli.session import Session
     from services.cli.telling import Teller
+    from services.cli.visit import Visit
 
 _TICK_S = 0.5
 _QUEUED_MAX = 1000
 
 
-async def follow(
-    session: Session, job_id: str, *, after: int = 0
-) -> AsyncGenerator[Recorded, None]:
+async def follow(visit: Visit, job_id: str, *, after: int = 0) -> AsyncGenerator[Recorded, None]:
     """The job's messages, without end, from whichever server has the home's log.
 
     Raises ``Unreachable`` when the server stays away.
@@ -37,14 +35,14 @@ async def follow(
     lost_s: float | None = None
     while True:
         queue: asyncio.Queue[Recorded | None] = asyncio.Queue(_QUEUED_MAX)
-        pump = asyncio.create_task(_pump(session.log, job_id, after, queue))
+        pump = asyncio.create_task(_pump(visit.log, job_id, after, queue))
         try:
             while True:
                 try:
                     recorded = await asyncio.wait_for(queue.get(), _TICK_S)
                 except TimeoutError:
-                    session.check()
-                    if pump.done() or await _moved(session):
+                    visit.check()
+                    if pump.done() or await _moved(visit):
                         break
                     continue
                 if recorded is None:
@@ -60,17 +58,17 @@ async def follow(
         now_s = asyncio.get_running_loop().time()
         lost_s = now_s if lost_s is None else lost_s
         if now_s - lost_s > PATIENCE_S:
-            raise Unreachable(away(session.arrival, PATIENCE_S))
+            raise Unreachable(away(visit.arrival, PATIENCE_S))
         await asyncio.sleep(_TICK_S)
 
 
-async def watch(session: Session, job_id: str, teller: Teller) -> tuple[Job, tuple[Recorded, ...]]:
+async def watch(visit: Visit, job_id: str, teller: Teller) -> tuple[Job, tuple[Recorded, ...]]:
     """Follow a job to its end, telling of it; returns it with its history."""
     job = initial_state(job_id)
     history: list[Recorded] = []
     async with (
-        _progress(session.log, job_id, teller),
-        contextlib.aclosing(follow(session, job_id)) as messages,
+        _progress(visit.log, job_id, teller),
+        contextlib.aclosing(follow(visit, job_id)) as messages,
     ):
         async for recorded in messages:
             job = evolve(job, recorded)
@@ -81,12 +79,12 @@ async def watch(session: Session, job_id: str, teller: Teller) -> tuple[Job, tup
     return job, tuple(history)
 
 
-async def load(session: Session, job_id: str, *, until: int | None = None) -> Job:
+async def load(visit: Visit, job_id: str, *, until: int | None = None) -> Job:
     """The job as its log tells it now, or as it was after the message ``until``.
 
     Raises ``Refused`` when nobody ever asked for it.
     """
-    history = await session.patiently(lambda: session.log.read(job_id))
+    history = await visit.patiently(lambda: visit.log.read(job_id))
     if not history:
         raise Refused(f"There is no job {job_id!r}. `pytoon jobs` lists those there are.")
     job = initial_state(job_id)
@@ -96,22 +94,22 @@ async def load(session: Session, job_id: str, *, until: int | None = None) -> Jo
     return job
 
 
-async def film_path(session: Session, job: Job) -> Path | None:
+async def film_path(visit: Visit, job: Job) -> Path | None:
     """Where the film lies in the artifact store; None when there is none here."""
     from adapters.base import StoreError
 
     if not isinstance(job.end, RenderCompleted):
         return None
     try:
-        return await session.store.fetch(job.end.output)
+        return await visit.store.fetch(job.end.output)
     except StoreError:
         return None
 
 
-async def save_film(session: Session, job: Job, out: Path) -> Path:
+async def save_film(visit: Visit, job: Job, out: Path) -> Path:
     """Copy the film to ``out``, whole or not at all; a folder gets ``<job_id>.mp4``."""
     assert isinstance(job.end, RenderCompleted)
-    film = await session.store.fetch(job.end.output)
+    film = await visit.store.fetch(job.end.output)
     try:
         return await asyncio.to_thread(_copy, film, out, f"{job.job_id}.mp4")
     except OSError as error:
@@ -151,9 +149,9 @@ async def _pump(
             queue.put_nowait(None)
 
 
-async def _moved(session: Session) -> bool:
+async def _moved(visit: Visit) -> bool:
     with contextlib.suppress(Unreachable):
-        return await session.follow_move()
+        return await visit.follow_move()
     return False
 
 

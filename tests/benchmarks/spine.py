@@ -13,18 +13,21 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+import msgspec
 import nats
 from nats.aio.client import Client
 
 from events.client import Pytoon
+from events.codec import encode_body, encode_envelope
 from events.jetstream import JetStreamLog
-from events.types import ENDS, Foreign, Stored, type_name
+from events.log import Recorded
+from events.types import ENDS, Foreign, Stored, event_id, type_name
 from services.home import Home
 from services.runtime import JobCache
 from services.server import ensure_server, leave_server
@@ -133,46 +136,46 @@ async def reading(folder: Path, events: int) -> Reading:
     async with _services(home.path) as (_, pytoon):
         await pytoon.request("seed", ASK)
         await pytoon.wait("seed", ENDED_S)
+        history = await pytoon.log.read("seed")
     used = home.use_server()
     try:
         address = await asyncio.to_thread(ensure_server, home)
         connection = await nats.connect(address.url, token=address.token)
-        copies = await _fill(connection, events)
+        copies = await _fill(connection, history, events)
         await connection.close()
         return await _read(address.url, address.token, copies, events)
     finally:
         leave_server(home, used)
 
 
-async def _fill(connection: Client, events: int) -> int:
-    """Store the seed's messages again under other ids; returns how many copies there are."""
-    stream = connection.jetstream()
-    reader = await stream.subscribe("pytoon.jobs.seed.>", ordered_consumer=True)
-    messages = []
-    with contextlib.suppress(nats.errors.TimeoutError):
-        while True:
-            messages.append(await reader.next_msg(timeout=1))
-    await reader.unsubscribe()
-    kept = [
-        (
-            message.subject.split(".")[3:],
-            message.data,
-            {key: value for key, value in (message.headers or {}).items() if "Nats" not in key},
-        )
-        for message in messages
-    ]
-    copies = max(1, (events - len(kept)) // len(kept))
+async def _fill(connection: Client, history: Sequence[Recorded], events: int) -> int:
+    """Store a job's messages again under other ids; returns how many copies there are."""
+    copies = max(1, (events - len(history)) // len(history))
+    since = 0
     for copy in range(copies):
-        for rest, body, headers in kept:
-            subject = ".".join(("pytoon.jobs", f"copy-{copy}", *rest))
-            named = body.replace(b'"job_id":"seed"', f'"job_id":"copy-{copy}"'.encode())
-            await connection.publish(subject, named, headers=headers or None)
-        if (copy + 1) * len(kept) % FLUSHED_EVENTS < len(kept):
-            # The stream takes them one by one: without an answer in between its queue overflows.
-            last = f"pytoon.jobs.copy-{copy}.render_cancel_requested"
-            await stream.publish(last, b"{}", timeout=60)
-    await connection.flush(timeout=60)
+        job_id = f"copy-{copy}"
+        *most, last = (_again(recorded, job_id) for recorded in history)
+        for subject, body, headers in most:
+            await connection.publish(subject, body, headers=headers)
+        since += len(history)
+        if since < FLUSHED_EVENTS and copy < copies - 1:
+            await connection.publish(last[0], last[1], headers=last[2])
+            continue
+        # Nobody answers the others: without one answer in between the stream's queue overflows.
+        await connection.jetstream().publish(last[0], last[1], headers=last[2], timeout=60)
+        since = 0
     return copies
+
+
+def _again(recorded: Recorded, job_id: str) -> tuple[str, bytes, dict[str, str] | None]:
+    """A stored message as another job would have it: subject, body and headers."""
+    root, jobs_, _, rest = recorded.subject.split(".", 3)
+    subject = f"{root}.{jobs_}.{job_id}.{rest}"
+    if recorded.envelope is None or isinstance(recorded.event, Foreign):
+        return subject, recorded.body, None
+    event = msgspec.structs.replace(recorded.event, job_id=job_id)
+    envelope = msgspec.structs.replace(recorded.envelope, id=event_id(event))
+    return subject, encode_body(event), encode_envelope(envelope)
 
 
 async def _read(url: str, token: str, copies: int, events: int) -> Reading:

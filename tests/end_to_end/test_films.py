@@ -43,7 +43,11 @@ ARCHETYPES = {
     "overlay_classic": "OVERLAY",
     "meme_smooth": "MEME_TEXT",
 }
-QUICK_KINDS = tuple(k for k in KINDS if not k.startswith("orientation") or k.endswith("6"))
+QUICK_KINDS = (
+    *("png", "alpha", "portrait", "large_jpeg"),
+    *("grey", "cmyk", "sixteen_bits", "orientation_6"),
+)
+"""What the quick run looks at; the slow one does at all."""
 SAFE = (120, 288, 888, 1248)
 """Left, top, right and bottom of what no platform covers."""
 OUTLINE_PX = 12
@@ -212,14 +216,14 @@ def test_an_overlay_shows_the_whole_product_once(films: dict[str, Film], kind: s
     assert found.x + part.shape[1] * found.scale <= WIDTH
 
 
-def test_a_hero_fills_the_frame_without_stretching(films: dict[str, Film]) -> None:
-    """The middle of the picture is found with its aspect, and the frame has no bars."""
+def test_a_hero_is_as_wide_as_the_frame_and_not_stretched(films: dict[str, Film]) -> None:
+    """Its middle is found with its aspect kept; above and below it no bar is of one colour."""
     frame = films["product_hero_clean"].frame(15)
     found = find_picture(frame, PIXELS["png"][120:280, 230:370], scales=(1.5, 6.0))
     assert found.likeness > 0.7
+    assert found.scale * PIXELS["png"].shape[1] >= WIDTH
     rows = frame.reshape(HEIGHT, -1).astype(float).std(axis=1)
-    assert rows[:40].min() > 2
-    assert rows[-40:].min() > 2
+    assert min(rows[:40].min(), rows[-40:].min()) > 2
 
 
 @pytest.mark.parametrize("name", ["png", "product_hero_clean", "meme_smooth", "person"])

@@ -16,6 +16,17 @@ from tests.end_to_end.shell import Called, Shell, opened
 
 SOON_S = 10.0
 """A request that cannot be met is rejected within this; the old system took 245 s."""
+LEFT_PX, TOP_PX, RIGHT_PX, BOTTOM_PX = 108, 276, 900, 1260
+"""The safe box, and 12 px for outlines and shadows."""
+TEXTS = {
+    "quotes": 'He said: "it\'s 50% off" — 100% {true}; a\\b',
+    "formats": "%{pts} %s {0} $HOME `ls` <b>",
+    "newlines": "first line\nsecond line\r\nthird\tline",
+    "emoji": "Love it 😀🎉 👨‍👩‍👧",
+    "arabic": "صباح الخير",
+    "chinese": "早上好，世界",
+    "hindi": "नमस्ते दुनिया",
+}
 JOINERS = {0x200D, 0xFE0F}
 """Characters that shape their neighbours and need no glyph of their own."""
 
@@ -55,14 +66,14 @@ def _missing(folder: Path) -> Path:
     return folder / "nowhere.png"
 
 
-@pytest.mark.parametrize("option", ["--image", "--logo"])
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("option", "make", "said"),
     [
-        (text_named_png, "not a picture that can be decoded"),
-        (truncated, "cut off"),
-        (bomb, "12000 px"),
-        (_missing, "no such file"),
+        ("--image", text_named_png, "not a picture that can be decoded"),
+        ("--logo", text_named_png, "not a picture that can be decoded"),
+        ("--image", truncated, "cut off"),
+        ("--image", bomb, "12000 px"),
+        ("--image", _missing, "no such file"),
     ],
 )
 def test_a_picture_that_is_none(
@@ -110,7 +121,7 @@ def test_what_services_must_not_read(shell: Shell, uri: str) -> None:
         (("--prompt", "a\x07b"), "1", "--prompt"),
         (("--job-id", "../../outside"), "1", "--job-id"),
         (("--job-id", "a" * 65), "1", "--job-id"),
-        (("--image", "film.mov"), "1", "--image"),
+        (("--image", "file:///film.mov"), "1", "--image"),
     ],
 )
 def test_a_request_out_of_bounds(
@@ -123,39 +134,43 @@ def test_a_request_out_of_bounds(
     assert not list(shell.folder.parent.glob("outside*"))
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        'He said: "it\'s 50% off" — 100% {true}; a\\b',
-        "%{pts} %s {0} $HOME `ls` <b>",
-        "first line\nsecond line\r\nthird\tline",
-        "Love it 😀🎉 👨‍👩‍👧",
-        "صباح الخير",
-        "早上好，世界",
-        "नमस्ते दुनिया",
-    ],
-)
-def test_words_of_any_kind(shell: Shell, blank: Path, text: str) -> None:
+@pytest.fixture(scope="module")
+def spoken(shell: Shell) -> dict[str, Called]:
+    """What was answered to each of the texts, all asked for at once."""
+    commands = {
+        name: shell.start(
+            *("render", "--preset", "overlay_classic", "--duration", "1", "--json"),
+            *("--prompt", text, "-o", str(shell.folder / f"{name}.mp4"), "--job-id", name),
+        )
+        for name, text in TEXTS.items()
+    }
+    return {name: shell.finish(command) for name, command in commands.items()}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_words_of_any_kind(
+    shell: Shell, blank: Path, spoken: dict[str, Called], name: str
+) -> None:
     """Every letter has a glyph in a font of the film and is seen; or is rejected by name."""
-    out = shell.folder / "words.mp4"
-    job_id = f"words-{abs(hash(text))}"
-    called = _render(shell, "--prompt", text, "-o", str(out), "--job-id", job_id)
+    called, text = spoken[name], TEXTS[name]
     if called.code == 2:
         assert "prompt (--prompt)" in called.err
         assert "U+" in called.err
         assert "Debian: fonts-" in called.err
         return
     assert called.code == 0, called.err
+    out = shell.folder / f"{name}.mp4"
     check_film(out, 1)
-    planned = next(line for line in shell.log(job_id) if line["type"] == "render_planned")
+    planned = next(line for line in shell.log(name) if line["type"] == "render_planned")
     spec = planned["data"]["spec"]
     lines = [
         line for caption in spec["captions"] for card in caption["cards"] for line in card["lines"]
     ]
     assert text.split() == " ".join(lines).split()
     assert _letters(text) <= _glyphs(shell, spec)
-    numbers = [20]
-    ink(frames_of(out, numbers)[20], frames_of(blank, numbers)[20])
+    left, top, right, bottom = ink(frames_of(out, [20])[20], frames_of(blank, [20])[20])
+    assert LEFT_PX <= left < right <= RIGHT_PX
+    assert TOP_PX <= top < bottom <= BOTTOM_PX
 
 
 def _letters(text: str) -> set[int]:

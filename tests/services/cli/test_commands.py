@@ -131,7 +131,7 @@ async def test_an_unreachable_server_is_exit_4(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The message says what to check."""
-    monkeypatch.setattr("services.cli.session.CONNECT_S", 0.2)
+    monkeypatch.setattr("services.cli.visit.CONNECT_S", 0.2)
     arguments = ["jobs", "--nats", "nats://127.0.0.1:9"]
     # In a thread: a command runs an event loop of its own.
     assert await asyncio.to_thread(commands.run, arguments) == 4

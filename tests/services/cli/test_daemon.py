@@ -57,7 +57,7 @@ def test_a_deleted_home_is_left_by_all(person: Person) -> None:
 
 
 def test_services_and_server_outlive_the_command_and_its_terminal(person: Person) -> None:
-    """Each is in a session of its own, where no Ctrl-C of ours arrives."""
+    """Each is in a process group of its own, where no Ctrl-C of ours arrives."""
     person.call("render", *_REQUEST)
     services = person.services_pid()
     server = server_address(person.home)

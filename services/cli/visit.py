@@ -1,7 +1,7 @@
 """A command's connection: where it goes, what it needs there, and how it is kept.
 
 ``arrive`` does first what takes longest, without waiting: it starts the services' process, then
-the server; the client's own imports run beside theirs.  ``Session`` is the open connection.
+the server; the client's own imports run beside theirs.  ``Visit`` is the open connection.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def arrive(nats_url: str, *, services: bool) -> Iterator[Arrival]:
         yield Arrival(home, address.url, address.token, embedded=True, services=services)
 
 
-class Session:
+class Visit:
     """An open connection to the log, and the artifact store beside it."""
 
     def __init__(self, arrival: Arrival, log: JetStreamLog, store: ArtifactStore) -> None:
@@ -114,19 +114,19 @@ class Session:
 
             connecting = asyncio.create_task(_connect(arrival, settings))
             await ensure_services(arrival.home)
-            session = cls(arrival, await connecting, _open_store(arrival.home))
-            session.keeper = asyncio.create_task(keep_services(arrival.home))
+            visit = cls(arrival, await connecting, _open_store(arrival.home))
+            visit.keeper = asyncio.create_task(keep_services(arrival.home))
         else:
-            session = cls(arrival, await _connect(arrival, settings), _open_store(arrival.home))
+            visit = cls(arrival, await _connect(arrival, settings), _open_store(arrival.home))
         try:
             if made and not arrival.embedded:
-                await _check_made(session.log, arrival)
-            yield session
+                await _check_made(visit.log, arrival)
+            yield visit
         finally:
-            if session.keeper is not None:
-                session.keeper.cancel()
-                await asyncio.gather(session.keeper, return_exceptions=True)
-            await session.log.close()
+            if visit.keeper is not None:
+                visit.keeper.cancel()
+                await asyncio.gather(visit.keeper, return_exceptions=True)
+            await visit.log.close()
 
     async def follow_move(self) -> bool:
         """Connect anew if the home's server came back elsewhere; whether it did."""

@@ -1,0 +1,146 @@
+"""Many jobs in a row, and one long one: what grows, and how far."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import psutil
+import pytest
+
+from events.jetstream import JetStreamLog
+from events.job import JobStatus
+from tests.broker import NatsServer
+from tests.end_to_end.film_checks import check_film
+from tests.end_to_end.pictures import KINDS, music, voice
+from tests.end_to_end.shell import Shell, opened
+from tests.end_to_end.world import Processes, ask, ended, job_of
+
+AT_ONCE = 10
+JOB_BYTES_MAX = 40_000
+"""What the services may keep of a job that is done: 256 folded jobs are kept, and no more."""
+SLACK_BYTES = 6_000_000
+"""What the allocator may take without anything having grown."""
+WORKER_BYTES_MAX = 600_000_000
+SERVICES_BYTES_MAX = 200_000_000
+
+
+@pytest.mark.timeout(120)
+async def test_thirty_jobs_leave_nothing_behind(nats_server: NatsServer, tmp_path: Path) -> None:
+    """All complete; what the services hold grows by a bounded few kilobytes a job."""
+    await _many(nats_server, tmp_path, warm_up=30, jobs=30)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+async def test_two_hundred_jobs_leave_nothing_behind(
+    nats_server: NatsServer, tmp_path: Path
+) -> None:
+    """The same for 200 after as many as the cache holds: from there on nothing grows."""
+    grown = await _many(nats_server, tmp_path, warm_up=300, jobs=200)
+    assert grown < SLACK_BYTES
+
+
+async def _many(server: NatsServer, folder: Path, *, warm_up: int, jobs: int) -> int:
+    """Run jobs; returns by how many bytes the services have grown after ``warm_up`` of them."""
+    processes = Processes(server, folder)
+    services = psutil.Process(processes.spawn().pid)
+    log = await processes.log()
+    try:
+        await _run(log, [f"warm-{number}" for number in range(warm_up)])
+        before, open_before = services.memory_info().rss, services.num_fds()
+        await _run(log, [f"job-{number}" for number in range(jobs)])
+        grown = services.memory_info().rss - before
+        print(f"{jobs} jobs after {warm_up}: {before / 1e6:.1f} MB and {grown / 1e6:.1f} more")
+        assert grown < SLACK_BYTES + JOB_BYTES_MAX * jobs
+        assert services.num_fds() <= open_before + 2
+        assert services.num_threads() < 30
+        await _settled(log)
+        return grown
+    finally:
+        await log.close()
+        processes.kill()
+
+
+async def _run(log: JetStreamLog, names: list[str]) -> None:
+    """Ask for films of five segments, ten at a time, and see each complete."""
+    for first in range(0, len(names), AT_ONCE):
+        some = names[first : first + AT_ONCE]
+        await asyncio.gather(*(ask(log, name) for name in some))
+        for name in some:
+            await ended(log, name, within_s=60)
+    for name in names:
+        assert (await job_of(log, name)).status is JobStatus.COMPLETED
+
+
+async def _settled(log: JetStreamLog) -> None:
+    """Nothing is left to do: timers of jobs that have ended are given up, too."""
+    async with asyncio.timeout(30):
+        while await log.backlog():
+            await asyncio.sleep(0.1)
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    """A home with the real engine."""
+    with opened(tmp_path) as shell:
+        yield shell
+
+
+class _Peaks(threading.Thread):
+    """The most that each process of a home's services ever had resident, while they live."""
+
+    def __init__(self, shell: Shell) -> None:
+        super().__init__(daemon=True)
+        self._shell = shell
+        self.over = threading.Event()
+        self.workers: dict[int, int] = {}
+        self.services = 0
+
+    def run(self) -> None:
+        services = self._shell.services_pid()
+        while not self.over.wait(0.1):
+            self.services = max(self.services, _peak(services))
+            for worker in self._shell.workers():
+                self.workers[worker.pid] = max(self.workers.get(worker.pid, 0), _peak(worker.pid))
+
+
+def _peak(pid: int) -> int:
+    """``VmHWM`` of a process in bytes; 0 when it is gone."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    except OSError:
+        return 0
+    told: Mapping[str, str] = dict(
+        line.split(":", 1) for line in status.splitlines() if ":" in line
+    )
+    return int(told.get("VmHWM", "0 kB").split()[0]) * 1024
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("preset", ["overlay_glow", "product_hero_punchy", "meme_fast"])
+def test_a_minute_with_three_pictures_fits_in_a_worker(shell: Shell, preset: str) -> None:
+    """Drawing, joining and judging 1,800 frames keep every worker below 600 MB."""
+    pictures = [KINDS[kind](shell.folder) for kind in ("alpha", "portrait", "large_jpeg")]
+    out = shell.folder / "minute.mp4"
+    command = shell.start(
+        *("render", "--preset", preset, "--duration", "60", "--json", "-o", str(out)),
+        *(part for picture in pictures for part in ("--image", str(picture))),
+        *("--prompt", "Good morning", "--beat", "Fresh every day", "--cta", "Try it"),
+        *("--music", str(music(shell.folder)), "--voice", str(voice(shell.folder))),
+    )
+    peaks = _Peaks(shell)
+    peaks.start()
+    called = shell.finish(command, within_s=500)
+    peaks.over.set()
+    peaks.join()
+    assert called.code == 0, called.err
+    check_film(out, 60)
+    print(f"{preset}: services {peaks.services / 1e6:.0f} MB, workers", end=" ")
+    print(", ".join(f"{peak / 1e6:.0f} MB" for peak in peaks.workers.values()))
+    assert peaks.workers
+    assert max(peaks.workers.values()) < WORKER_BYTES_MAX
+    assert peaks.services < SERVICES_BYTES_MAX
