@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import structlog
@@ -161,8 +162,9 @@ def actors_of(
     config: Config,
     engines: Mapping[str, Engine],
     studio: Studio,
+    disk_free_mb: Callable[[], float] = lambda: float("inf"),
 ) -> tuple[Actor, ...]:
-    """The named actors."""
+    """The named actors; ``disk_free_mb`` tells the room that is left for artifacts."""
     ack_wait_s = config.log.ack_wait_s
     made: list[Actor] = []
     for name in names:
@@ -170,7 +172,12 @@ def actors_of(
             capabilities = {key: engine.capabilities() for key, engine in engines.items()}
             made.append(
                 planner.actor(
-                    studio, config, capabilities, slots=PLANNER_SLOTS, ack_wait_s=ack_wait_s
+                    studio,
+                    config,
+                    capabilities,
+                    disk_free_mb,
+                    slots=PLANNER_SLOTS,
+                    ack_wait_s=ack_wait_s,
                 )
             )
         elif name == segment_renderer.NAME:
@@ -208,7 +215,11 @@ async def run_services(
         runtimes = [
             Runtime(actor, log, limits=limits_of(config), settings=settings_of(config))
             for actor in actors_of(
-                names, config=config, engines=workshop.engines, studio=workshop.studio
+                names,
+                config=config,
+                engines=workshop.engines,
+                studio=workshop.studio,
+                disk_free_mb=lambda: shutil.disk_usage(home.artifacts).free / 1e6,
             )
         ]
         tasks = [asyncio.create_task(runtime.run(stop)) for runtime in runtimes]

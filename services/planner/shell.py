@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from adapters.base import Capabilities, EngineFailure, StoreError
 from adapters.studio import Studio, Unpreparable
@@ -23,9 +23,14 @@ class Performer:
     """Performs ``PlanRender``."""
 
     def __init__(
-        self, studio: Studio, config: Config, capabilities: Mapping[str, Capabilities]
+        self,
+        studio: Studio,
+        config: Config,
+        capabilities: Mapping[str, Capabilities],
+        disk_free_mb: Callable[[], float],
     ) -> None:
         self._studio = studio
+        self._disk_free_mb = disk_free_mb
         self._config = config
         self._capabilities = capabilities
 
@@ -37,6 +42,9 @@ class Performer:
         request = parse_request(command.ask, presets=self._config.presets)
         if isinstance(request, tuple):
             return (_rejected(command, *request),)
+        free_mb, least_mb = self._disk_free_mb(), self._config.limits.disk_free_mb_min
+        if free_mb < least_mb:
+            return (_rejected(command, _no_room(free_mb, least_mb)),)
         resolved = resolve(request, self._config)
         preparation = with_encoder(preparation_of(request, resolved), self._config)
         try:
@@ -69,6 +77,15 @@ def _not_an_object(why: str) -> Problem:
     )
 
 
+def _no_room(free_mb: float, least_mb: int) -> Problem:
+    return Problem(
+        field="services",
+        value=f"{free_mb:.0f} MB free",
+        limit=f"at least {least_mb} MB free on the disk of the artifacts",
+        hint="make room there, then send the request again with another job id",
+    )
+
+
 def _undigestible(failure: EngineFailure) -> Problem:
     if failure.reason is Reason.UNAVAILABLE:
         return Problem(
@@ -93,6 +110,7 @@ def actor(
     studio: Studio,
     config: Config,
     capabilities: Mapping[str, Capabilities],
+    disk_free_mb: Callable[[], float],
     *,
     slots: int,
     ack_wait_s: float,
@@ -102,7 +120,7 @@ def actor(
         name=NAME,
         durables=durables(ack_wait_s=ack_wait_s),
         decide=decide,
-        perform=Performer(studio, config, capabilities),
+        perform=Performer(studio, config, capabilities, disk_free_mb),
         slots=slots,
     )
 

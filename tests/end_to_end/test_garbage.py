@@ -57,7 +57,16 @@ def _services_go_on(shell: Shell) -> Iterator[None]:
 
 
 def _render(shell: Shell, *arguments: str, duration: str = "1") -> Called:
-    plain = ("render", "--preset", "overlay_classic", "--duration", duration, "--json")
+    plain = (
+        "render",
+        "--preset",
+        "overlay_classic",
+        "--duration",
+        duration,
+        "--seed",
+        "7",
+        "--json",
+    )
     out = () if "-o" in arguments else ("-o", str(shell.folder / "film.mp4"))
     return shell.call(*plain, *out, *arguments)
 
@@ -139,7 +148,7 @@ def spoken(shell: Shell) -> dict[str, Called]:
     """What was answered to each of the texts, all asked for at once."""
     commands = {
         name: shell.start(
-            *("render", "--preset", "overlay_classic", "--duration", "1", "--json"),
+            *("render", "--preset", "overlay_classic", "--duration", "1", "--seed", "7", "--json"),
             *("--prompt", text, "-o", str(shell.folder / f"{name}.mp4"), "--job-id", name),
         )
         for name, text in TEXTS.items()

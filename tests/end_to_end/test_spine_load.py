@@ -30,7 +30,7 @@ SERVICES_BYTES_MAX = 200_000_000
 @pytest.mark.timeout(120)
 async def test_thirty_jobs_leave_nothing_behind(nats_server: NatsServer, tmp_path: Path) -> None:
     """All complete; what the services hold grows by a bounded few kilobytes a job."""
-    await _many(nats_server, tmp_path, warm_up=30, jobs=30)
+    await _many(nats_server, tmp_path, warm_up=20, jobs=30)
 
 
 @pytest.mark.slow

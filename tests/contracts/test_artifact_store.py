@@ -1,4 +1,4 @@
-"""The artifact store on files, as the contract of stores and beyond it."""
+"""One suite for every artifact store: what services may rely on, and files beyond it."""
 
 from __future__ import annotations
 
