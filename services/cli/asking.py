@@ -127,6 +127,15 @@ async def files_of(options: dict[str, Any], store: ArtifactStore) -> dict[str, A
     return ask
 
 
+def names_of(options: dict[str, Any], files: dict[str, Any]) -> dict[str, str]:
+    """What the person called the files that the request names by their sha256."""
+    names = dict(zip(files.get("image_uris", ()), map(str, options["image"]), strict=True))
+    for name in ("mask", "music", "voice", "logo", "font"):
+        if options[name] is not None:
+            names[files[f"{name}_uri"]] = str(options[name])
+    return names
+
+
 def body_of(ask: dict[str, Any]) -> bytes:
     """The request as it is published."""
     return json.dumps(ask, ensure_ascii=False, separators=(",", ":")).encode()

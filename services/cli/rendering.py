@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from services.cli.asking import JobId, Media, Number, body_of, files_of, new_job_id, words_of
+from services.cli.asking import (
+    JobId,
+    Media,
+    Number,
+    body_of,
+    files_of,
+    names_of,
+    new_job_id,
+    words_of,
+)
 from services.cli.exits import Interrupted, Refused
 from services.cli.visit import Visit, arrive, nats_option
 
@@ -152,7 +161,8 @@ def ask_and_wait(
 
     async def act(visit: Visit) -> None:
         nonlocal asked
-        body = body_of({**words, **await files_of(options, visit.store)})
+        files = await files_of(options, visit.store)
+        body = body_of({**words, **files})
         stored = await visit.patiently(
             lambda: visit.log.publish_ask(job_id, "render_requested", body)
         )
@@ -167,7 +177,8 @@ def ask_and_wait(
             return
         from services.cli.waiting import wait_for_film
 
-        await wait_for_film(visit, job_id, out=out or Path(f"{job_id}.mp4"), as_json=as_json)
+        target, names = out or Path(f"{job_id}.mp4"), names_of(options, files)
+        await wait_for_film(visit, job_id, out=target, as_json=as_json, names=names)
 
     with arrive(options["nats_url"], services=True) as arrival:
         run_visit(arrival, act, lambda: job_id if asked else None)

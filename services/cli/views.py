@@ -6,6 +6,7 @@ The shapes with ``_view`` are contracts: scripts rely on their keys.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ from events.types import (
 )
 
 OPTIONS = {
+    **{name: f"--{name}" for name in ("prompt", "hook", "cta", "archetype", "seed", "transition")},
+    "draft": "--draft",
     "preset_id": "--preset",
     "target_duration_seconds": "--duration",
     "image_uris": "--image",
@@ -42,13 +45,13 @@ OPTIONS = {
     "brand_safe": "--brand-safe",
     "job_id": "--job-id",
 }
-"""Where the option of a request's field is not simply ``--field``."""
+"""The option that sets a field of the request."""
 
 
 def option_of(field: str) -> str:
     """The command line's name of a request's field, such as ``--image`` of ``image_uris[2]``."""
     name = field.split(".", 1)[0].split("[", 1)[0]
-    return OPTIONS.get(name, f"--{name.replace('_', '-')}" if name else "")
+    return OPTIONS.get(name, "")
 
 
 def event_view(recorded: Recorded) -> dict[str, Any]:
@@ -111,11 +114,11 @@ def problem_view(problem: Problem) -> dict[str, Any]:
     return {"message": problem_line(problem), **msgspec.to_builtins(problem)}
 
 
-def problem_line(problem: Problem) -> str:
-    """Field and option, value, limit, what to do next."""
+def problem_line(problem: Problem, names: Mapping[str, str] | None = None) -> str:
+    """Field and option, value, limit, what to do next; stored files by their ``names``."""
     option = option_of(problem.field)
-    field = f"{problem.field} ({option})" if option else "request"
-    value = f" {problem.value!r}" if problem.value else ""
+    field = f"{problem.field} ({option})" if option else problem.field or "request"
+    value = f" {(names or {}).get(problem.value, problem.value)!r}" if problem.value else ""
     return f"{field}:{value} must be {problem.limit}; {problem.hint}"
 
 

@@ -23,6 +23,7 @@ from services.cli.views import (
 from services.cli.watching import film_path, save_film, watch
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from events.job import Job
@@ -30,9 +31,17 @@ if TYPE_CHECKING:
     from services.cli.visit import Visit
 
 
-async def wait_for_film(visit: Visit, job_id: str, *, out: Path | None, as_json: bool) -> None:
+async def wait_for_film(
+    visit: Visit,
+    job_id: str,
+    *,
+    out: Path | None,
+    as_json: bool,
+    names: Mapping[str, str] | None = None,
+) -> None:
     """Follow the job to its end; copy the film to ``out`` (None: leave it in the store).
 
+    ``names`` are what a person calls the files that the request names by their sha256.
     Raises ``Refused`` when it was rejected, ``NoFilm`` when it failed or was cancelled.
     """
     teller = _teller(as_json=as_json)
@@ -54,7 +63,7 @@ async def wait_for_film(visit: Visit, job_id: str, *, out: Path | None, as_json:
         click.echo(_dumped(status_view(job)))
     problems = rejections(job)
     if problems:
-        lines = "\n".join(f"  {problem_line(problem)}" for problem in problems)
+        lines = "\n".join(f"  {problem_line(problem, names)}" for problem in problems)
         raise Refused(f"The request was rejected:\n{lines}")
     raise NoFilm(f"{job_id}: {end_reason(job)}. `pytoon log {job_id}` tells what happened.")
 

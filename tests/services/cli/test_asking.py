@@ -11,7 +11,15 @@ import click
 import pytest
 
 from adapters.files import FileStore
-from services.cli.asking import JobId, Media, body_of, files_of, new_job_id, words_of
+from services.cli.asking import (
+    JobId,
+    Media,
+    body_of,
+    files_of,
+    names_of,
+    new_job_id,
+    words_of,
+)
 from services.cli.exits import Refused
 
 _NOTHING: dict[str, Any] = dict.fromkeys(
@@ -97,3 +105,12 @@ def test_a_job_id_that_is_no_token_is_bad_usage(bad: str) -> None:
     """Dots and wildcards would reach other subjects."""
     with pytest.raises(click.BadParameter, match="1 to 64 of"):
         JobId().convert(bad, None, None)
+
+
+async def test_files_are_told_by_the_names_that_a_person_gave(tmp_path: Path) -> None:
+    """A rejection names the file, not the sha256 that the request names it by."""
+    path = tmp_path / "a picture.png"
+    path.write_bytes(b"x")
+    options = dict.fromkeys(("mask", "music", "voice", "logo", "font")) | {"image": (path,)}
+    files = await files_of(options, FileStore(tmp_path / "store"))
+    assert names_of(options, files) == {files["image_uris"][0]: str(path)}
