@@ -1,6 +1,6 @@
 """Worker processes for what burns CPU or decodes foreign bytes.
 
-Each call runs in a spawned child with a deadline and a memory limit; a child that dies, hangs or
+Each call runs in a child with a deadline and a memory limit; a child that dies, hangs or
 grows too large costs that call and nothing else.  The pool is Pebble's; what is ours is the
 progress (a small file that the child writes and the parent polls, so that a killed child can
 leave no lock behind) and the translation of deaths into ``EngineFailure``.
@@ -16,6 +16,7 @@ import os
 import struct
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
@@ -24,13 +25,19 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
-from pebble import ProcessExpired, ProcessPool
+from pebble import CONSTS, ProcessExpired, ProcessPool
 
 from adapters.base import EngineFailure, ProgressCallback
 from events.types import Reason
 
 _PROGRESS = struct.Struct("<II")
 _POLL_S = 0.1
+
+# A child that is killed in the instant in which it takes a call leaves the children's lock locked
+# for good.  The others find out after twice this, and the pool is made anew; pebble's own 60 s
+# would stop all work for two minutes.  What is done under the lock takes milliseconds.
+CONSTS.channel_lock_timeout = 5.0
+
 _missing: list[str] = []
 """In a child: what it could not import."""
 
@@ -50,14 +57,14 @@ class WorkerPool:
         niceness: int = 0,
     ) -> None:
         self.workers = workers
-        self._birth = (memory_mb_max, tuple(preload), niceness, os.getpid())
+        self._birth = (memory_mb_max, tuple(preload), niceness)
         self._pool = self._made()
         self._closed = False
 
     def _made(self) -> ProcessPool:
         return ProcessPool(
             max_workers=self.workers,
-            context=multiprocessing.get_context("spawn"),
+            context=_context(self._birth[1]),
             initializer=_prepare_child,
             initargs=self._birth,
         )
@@ -164,10 +171,21 @@ async def _watch(
             raise EngineFailure(Reason.TIMEOUT, detail, retryable=True)
 
 
-def _prepare_child(
-    memory_mb_max: int, preload: tuple[str, ...], niceness: int, parent: int
-) -> None:
-    _die_with(parent)
+def _context(preload: tuple[str, ...]) -> Any:
+    """How children are born: from a server process that has loaded the libraries once.
+
+    Never from this process itself, whose threads and connections no child may inherit.  On
+    macOS, where system libraries do not survive a fork, each child starts from nothing.
+    """
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([*preload])
+    return context
+
+
+def _prepare_child(memory_mb_max: int, preload: tuple[str, ...], niceness: int) -> None:
+    _die_with_parent()
     if memory_mb_max and sys.platform == "linux":
         import resource  # noqa: PLC0415 - not on every platform
 
@@ -185,17 +203,20 @@ def _prepare_child(
         _missing.append(str(error))
 
 
-def _die_with(parent: int) -> None:
-    """A child whose parent was killed must not go on working for nobody."""
-    if sys.platform != "linux":
-        return
-    import ctypes  # noqa: PLC0415 - only here
-    import signal  # noqa: PLC0415
+def _die_with_parent() -> None:
+    """A child whose services were killed must not go on working for nobody.
 
-    # prctl(PR_SET_PDEATHSIG, SIGKILL): linux/prctl.h gives the option the number 1.
-    ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)
-    if os.getppid() != parent:
+    It waits for their end in a thread of its own, so that it sees it in the midst of a call.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        parent.join()
         os._exit(1)
+
+    threading.Thread(target=wait, daemon=True, name="parent-watch").start()
 
 
 def _read(board: Path) -> tuple[int, int]:

@@ -37,7 +37,12 @@ logger = structlog.get_logger()
 SERVICES = (planner.NAME, segment_renderer.NAME, fallback_controller.NAME, assembler.NAME)
 """The names of the services, as ``pytoon serve`` takes them."""
 
-PRELOADED = ("adapters.children", "adapters.preparing", "assembler.produce")
+PRELOADED = (
+    "adapters.children",
+    "adapters.compositor",
+    "adapters.preparing",
+    "assembler.produce",
+)
 """What a worker process imports before its first call."""
 
 CONTROLLER_SLOTS = 64

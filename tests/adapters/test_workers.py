@@ -133,6 +133,35 @@ async def test_a_worker_killed_with_nothing_to_do_is_replaced(workers: WorkerPoo
     assert await workers.run(add, 2, 3, deadline_s=DEADLINE_S) == 5
 
 
+class Deadly:
+    """An argument that kills the child that takes it, while it holds what all children share."""
+
+    def __reduce__(self) -> tuple[Callable[[int], None], tuple[int]]:
+        """How it is unpickled: not at all."""
+        return die_of, (signal.SIGKILL,)
+
+
+def die_of(number: int) -> None:
+    """The end of this process."""
+    os.kill(os.getpid(), number)
+
+
+@pytest.mark.slow
+async def test_a_worker_killed_as_it_takes_a_call_stops_no_other_for_long() -> None:
+    """The pool that it leaves locked is given up within seconds, and made anew."""
+    pool = WorkerPool(2)
+    try:
+        await pool.run(add, 1, 1, deadline_s=DEADLINE_S)
+        started_s = time.monotonic()
+        with pytest.raises(EngineFailure) as caught:
+            await pool.run(add, 1, Deadly(), deadline_s=DEADLINE_S)
+        assert caught.value.reason is Reason.CRASHED
+        assert await pool.run(add, 2, 3, deadline_s=DEADLINE_S) == 5
+        assert time.monotonic() - started_s < 20
+    finally:
+        await pool.close()
+
+
 async def test_an_exception_comes_back_as_it_is(workers: WorkerPool) -> None:
     """What the function raises is the caller's to understand."""
     with pytest.raises(ValueError, match="no such picture"):

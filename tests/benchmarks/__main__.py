@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import datetime
+import datetime as dt
 import json
 import os
 import platform
@@ -115,7 +115,7 @@ class Bench:
         )
 
     def _spine(self) -> None:
-        found = asyncio.run(spine.throughput(self.folder / "spine", self.asked.jobs))
+        found = asyncio.run(spine.throughput(self._made("spine"), self.asked.jobs))
         self.facts["spine"] = asdict(found)
         what = f"null jobs of {spine.SEGMENTS} segments a second ({found.jobs} at once)"
         self.findings.append(Finding("spine", what, found.jobs_per_s, least=JOBS_PER_S_LEAST))
@@ -124,7 +124,7 @@ class Bench:
             self.findings.append(Finding("spine", each, cpu_s / found.jobs * 1000, "ms"))
 
     def _state(self) -> None:
-        found = asyncio.run(spine.reading(self.folder / "state", self.asked.events))
+        found = asyncio.run(spine.reading(self._made("state"), self.asked.events))
         self.facts["state"] = asdict(found)
         of = f"one job of {found.events:,} events"
         self.findings += [
@@ -133,14 +133,17 @@ class Bench:
             Finding("state", f"{of}, service, warm", found.warm_ms, "ms", most=SERVICE_MS_MOST),
         ]
 
+    def _made(self, name: str) -> Path:
+        folder = self.folder / name
+        folder.mkdir()
+        return folder
+
     @staticmethod
     def _say(what: str) -> None:
         print(f"measured: {what}", flush=True)
 
 
-def costs(
-    case: Case, ran: Ran, cpu_s: float, wall_s: float, alone_s: float
-) -> Iterator[Finding]:
+def costs(case: Case, ran: Ran, cpu_s: float, wall_s: float, alone_s: float) -> Iterator[Finding]:
     """What a job cost, against its bars."""
     name, all_cpu_s, cold_s = case.name, ran.usage.cpu_s(), ran.usage.wall_s
     yield Finding(name, "CPU of the job", cpu_s, "s")
@@ -189,11 +192,9 @@ def main(words: Sequence[str] | None = None) -> int:
     print(table(bench.findings))
     if asked.json:
         told = {
-            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+            "date": dt.datetime.now(dt.UTC).date().isoformat(),
             "machine": machine(),
-            "findings": [
-                {**asdict(one), "verdict": one.verdict} for one in bench.findings
-            ],
+            "findings": [{**asdict(one), "verdict": one.verdict} for one in bench.findings],
             "facts": bench.facts,
         }
         asked.json.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", "utf-8")

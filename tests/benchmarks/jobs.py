@@ -98,22 +98,22 @@ def options(case: Case, found: Media) -> tuple[str, ...]:
     """What the command line is told for a job."""
     words = ("--prompt", "Sleep does the rest", "--cta", "Try it tonight")
     beats = ("--beat", "Rosehip, squalane, vitamin E", "--beat", "Three drops before bed")
+    product, photo = ("--image", str(found.product)), ("--image", str(found.photo))
+    music = ("--music", str(found.track))
     match case.name:
         case "overlay":
-            files = ("--image", str(found.product), "--music", str(found.track))
-            return ("--preset", "overlay_classic", "--duration", "15", *files, *words, *beats)
+            asked = ("--preset", "overlay_classic", "--duration", "15")
+            return (*asked, *product, *music, *words, *beats)
         case "hero":
-            files = ("--image", str(found.photo))
-            return ("--preset", "product_hero_clean", "--duration", "6", *files, *words)
+            return ("--preset", "product_hero_clean", "--duration", "6", *photo, *words)
         case "meme":
             return ("--preset", "meme_fast", "--duration", "10", *words, *beats)
         case "long":
-            shown = (found.product, found.photo, found.other)
-            files = tuple(word for path in shown for word in ("--image", str(path)))
-            sound = ("--music", str(found.track), "--voice", str(found.voice))
+            asked = ("--preset", "overlay_classic", "--duration", "60")
+            shown = (*product, *photo, "--image", str(found.other))
+            sound = (*music, "--voice", str(found.voice))
             more = ("--beat", "Made in small batches", "--beat", "Refill it when it is empty")
-            sizes = ("--preset", "overlay_classic", "--duration", "60")
-            return (*sizes, *files, *sound, *words, *beats, *more)
+            return (*asked, *shown, *sound, *words, *beats, *more)
         case _:
             raise ValueError(f"there is no job {case.name!r}")
 
@@ -203,9 +203,7 @@ def _until_settled(usage: Usage, pid: int, home: Path) -> None:
 
 def job_cpu_s(usage: Usage, rest: Mapping[str, float]) -> float:
     """CPU of the job itself: without the server, and without what coming up costs."""
-    return sum(
-        max(0.0, usage.cpu_s(role) - rest[role]) for role in ("cli", "services", "worker")
-    )
+    return sum(max(0.0, usage.cpu_s(role) - rest[role]) for role in ("cli", "services", "worker"))
 
 
 def names(asked: Sequence[str]) -> tuple[Case, ...]:

@@ -104,7 +104,8 @@ def _syllable(rng: np.random.Generator, length: int) -> NDArray[np.float32]:
         sound += gain * np.sin(harmonic * phase)
     envelope = np.clip(np.sin(np.pi * time_s / time_s[-1]), 0, 1) ** 0.6
     breath = 0.3 * rng.standard_normal(length) * (time_s < rng.uniform(0, 0.06))
-    return ((sound + breath) * envelope).astype(np.float32)
+    spoken: NDArray[np.float32] = ((sound + breath) * envelope).astype(np.float32)
+    return spoken
 
 
 __all__ = ["other_product", "photograph", "voice"]

@@ -36,9 +36,7 @@ class Usage:
 
     def cpu_s(self, *roles: str) -> float:
         """CPU seconds of the processes with these roles (all of them without any)."""
-        return sum(
-            one.cpu_s for one in self.spent.values() if not roles or one.role in roles
-        )
+        return sum(one.cpu_s for one in self.spent.values() if not roles or one.role in roles)
 
     def peak_mb(self, role: str = "") -> float:
         """The largest peak of one process (of a role)."""
@@ -103,8 +101,9 @@ def look(usage: Usage, roots: Iterable[int]) -> None:
     for pid in {*usage.spent, *below(roots)}:
         with contextlib.suppress(OSError):
             here = Path(f"/proc/{pid}")
-            cpu_s, peak_mb = cpu_of((here / "stat").read_text()), peak_of(
-                (here / "status").read_text()
+            cpu_s, peak_mb = (
+                cpu_of((here / "stat").read_text()),
+                peak_of((here / "status").read_text()),
             )
             command = (here / "cmdline").read_bytes().decode().split("\0")
             one = usage.spent.setdefault(pid, Spent(role_of(command)))

@@ -30,7 +30,7 @@ from events.log import Recorded
 from events.types import ENDS, Foreign, Stored, event_id, type_name
 from services.home import Home
 from services.runtime import JobCache
-from services.server import ensure_server, leave_server
+from services.server import ServerAddress, ensure_server, leave_server
 from tests.benchmarks import jobs, processes
 from tests.benchmarks.processes import Usage
 
@@ -69,19 +69,10 @@ class Reading:
 
 
 @asynccontextmanager
-async def _services(home: Path) -> AsyncIterator[tuple[int, Pytoon]]:
-    """All four actors with the null engine on a fresh home; their pid and a client of theirs."""
-    environ = jobs.environment(
-        home, PYTOON_ENGINES__NULL__ENABLED="true", PYTOON_IDLE_EXIT_S=str(ENDED_S)
-    )
-    command = (sys.executable, "-P", "-m", "services.cli", "up", "--background")
-    with (home.parent / "up.txt").open("wb") as output:
-        process = subprocess.Popen(command, env=environ, stdout=output, stderr=output)
+async def _services(folder: Path) -> AsyncIterator[tuple[int, Pytoon]]:
+    """All four actors with the null engine in a new home; their pid and a client of theirs."""
+    process, address = await asyncio.to_thread(_started, folder)
     try:
-        deadline_s = time.monotonic() + READY_S
-        while not (home / "services.json").exists() and time.monotonic() < deadline_s:
-            await asyncio.sleep(0.05)
-        address = await asyncio.to_thread(ensure_server, Home(home))
         async with Pytoon.connect(address.url, token=address.token) as pytoon:
             yield process.pid, pytoon
     finally:
@@ -89,10 +80,24 @@ async def _services(home: Path) -> AsyncIterator[tuple[int, Pytoon]]:
         await asyncio.to_thread(process.wait, READY_S)
 
 
+def _started(folder: Path) -> tuple[subprocess.Popen[bytes], ServerAddress]:
+    """Start the services in ``folder/home`` and wait until they are ready.  Blocks."""
+    home = folder / "home"
+    environ = jobs.environment(
+        home, PYTOON_ENGINES__NULL__ENABLED="true", PYTOON_IDLE_EXIT_S=str(ENDED_S)
+    )
+    command = (sys.executable, "-P", "-m", "services.cli", "up", "--background")
+    with (folder / "up.txt").open("wb") as output:
+        process = subprocess.Popen(command, env=environ, stdout=output, stderr=output)
+    deadline_s = time.monotonic() + READY_S
+    while not (home / "services.json").exists() and time.monotonic() < deadline_s:
+        time.sleep(0.05)
+    return process, ensure_server(Home(home))
+
+
 async def throughput(folder: Path, count: int) -> Throughput:
     """Run so many null jobs at once; the time is the server's own, by the log."""
-    folder.mkdir(parents=True)
-    async with _services(folder / "home") as (pid, pytoon):
+    async with _services(folder) as (pid, pytoon):
         await pytoon.request("warm", ASK)
         await pytoon.wait("warm", ENDED_S)
         before, after = Usage(), Usage()
@@ -130,13 +135,11 @@ def _is_end(event: Stored) -> bool:
 
 async def reading(folder: Path, events: int) -> Reading:
     """Fill a log up to ``events`` messages, then read jobs from all over it."""
-    folder.mkdir(parents=True)
-    home = Home(folder / "home")
-    home.create()
-    async with _services(home.path) as (_, pytoon):
+    async with _services(folder) as (_, pytoon):
         await pytoon.request("seed", ASK)
         await pytoon.wait("seed", ENDED_S)
         history = await pytoon.log.read("seed")
+    home = Home(folder / "home")
     used = home.use_server()
     try:
         address = await asyncio.to_thread(ensure_server, home)
@@ -185,7 +188,9 @@ async def _read(url: str, token: str, copies: int, events: int) -> Reading:
     log = await JetStreamLog.connect(url, token=token, name="bench")
     connect_ms = (time.perf_counter() - began_s) * 1000
     pytoon, cache = Pytoon(log), JobCache(log, READS)
-    operator, cold, warm = [], [], []
+    operator: list[float] = []
+    cold: list[float] = []
+    warm: list[float] = []
     try:
         for job_id in spread:
             began_s = time.perf_counter()
@@ -199,9 +204,8 @@ async def _read(url: str, token: str, copies: int, events: int) -> Reading:
                 times.append(time.perf_counter() - began_s)
     finally:
         await log.close()
-    return Reading(
-        events, *(median(times) * 1000 for times in (operator, cold, warm)), connect_ms
-    )
+    operator_ms, cold_ms, warm_ms = (median(times) * 1000 for times in (operator, cold, warm))
+    return Reading(events, operator_ms, cold_ms, warm_ms, connect_ms)
 
 
 __all__ = ["Reading", "Throughput", "reading", "throughput"]

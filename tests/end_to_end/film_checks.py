@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -77,7 +79,7 @@ def measured(path: Path) -> FilmFacts:
             rate=Fraction(video.average_rate or 0),
             frames=len(times),
             first_s=times[0],
-            steps=frozenset(b - a for a, b in zip(times, times[1:], strict=False)),
+            steps=frozenset(b - a for a, b in pairwise(times)),
             sound_codec=audio.codec_context.name,
             sound_rate=audio.rate or 0,
             sound_channels=audio.channels,
@@ -168,7 +170,7 @@ def ink(with_words: Pixels, without: Pixels) -> tuple[int, int, int, int]:
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-def _detail(picture: Pixels) -> NDArray[np.float32]:
+def _detail(picture: NDArray[Any]) -> NDArray[np.float32]:
     """Luma without its slow changes: a blurred copy of a picture is not that picture."""
     luma = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
     return np.asarray(luma - cv2.GaussianBlur(luma, (0, 0), 6), np.float32)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import importlib.util
 import struct
+import wave
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -66,7 +68,7 @@ def portrait() -> Image.Image:
         return picture.convert("RGB").crop((60, 0, 380, 512))
 
 
-def _saved(picture: Image.Image, path: Path, **options: object) -> Path:
+def _saved(picture: Image.Image, path: Path, **options: Any) -> Path:
     picture.save(path, **options)
     return path
 
@@ -163,8 +165,6 @@ def voice(folder: Path, seconds: float = 3.0) -> Path:
 def _wav(
     path: Path, rate: int, seconds: float, tones_hz: tuple[float, ...], pulse_hz: float = 0.5
 ) -> Path:
-    import wave
-
     at = np.arange(round(rate * seconds)) / rate
     tone: NDArray[np.float64] = np.sum([np.sin(2 * np.pi * hz * at) for hz in tones_hz], axis=0)
     tone *= 0.2 * (1.2 + np.sin(2 * np.pi * pulse_hz * at)) / len(tones_hz)

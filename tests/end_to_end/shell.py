@@ -1,4 +1,4 @@
-"""Somebody at a shell: real commands, real services and the real engine, in a home of their own."""
+"""Somebody at a shell: real commands, services and engine, in a home of their own."""
 
 from __future__ import annotations
 

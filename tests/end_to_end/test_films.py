@@ -19,7 +19,7 @@ import pytest
 
 from adapters.files import FileStore
 from config import load
-from events.job import Job, fold
+from events.job import End, Job, fold
 from events.memory import MemoryLog
 from events.spec import RenderSpec
 from events.types import RenderCompleted
@@ -122,8 +122,10 @@ async def _stored(ask: Mapping[str, Any], store: FileStore) -> dict[str, Any]:
 
 
 async def _ended(job_id: str, log: MemoryLog, store: FileStore) -> Film:
-    while (job := fold(job_id, await log.read(job_id))).end is None:
-        await asyncio.sleep(0.05)
+    async for recorded in log.follow(job_id):
+        if isinstance(recorded.event, End):
+            break
+    job = fold(job_id, await log.read(job_id))
     assert isinstance(job.end, RenderCompleted), job.end
     return Film(await store.fetch(job.end.output), job)
 
@@ -196,8 +198,8 @@ def _assert_alike(one: Pixels, other: Pixels, kind: str) -> None:
     if kind == "grey":
         # Colours of the background come from the picture: only the picture itself is compared.
         part = (slice(480, 900), slice(200, 800))
-        one, other = one[part], cv2.cvtColor(other[part], cv2.COLOR_RGB2GRAY)[..., None]
-        other = np.repeat(other, 3, axis=2)
+        grey = cv2.cvtColor(other[part], cv2.COLOR_RGB2GRAY)
+        one, other = one[part], np.repeat(grey[..., None], 3, axis=2).astype(np.uint8)
     assert difference(one, other) < 6
 
 
@@ -331,7 +333,7 @@ def _width_px(film: Film, card: Any) -> float:
         setter = ImageFont.truetype(str(font), 100)
         widths.append(max(setter.getlength(line) for line in card.lines) * card.size_px / 100)
     left, right = card.box.x, card.box.x + card.box.width
-    return min(widths, key=lambda width: abs(width - (right - left)))
+    return float(min(widths, key=lambda width: abs(width - (right - left))))
 
 
 @pytest.mark.parametrize("preset", ARCHETYPES)
