@@ -127,6 +127,7 @@ class Runtime:
         self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._telling: set[asyncio.Task[None]] = set()
+        self._under_way: set[int] = set()
         self._logger = logger.bind(service=actor.name)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -187,8 +188,14 @@ class Runtime:
     async def _settle(self, delivery: Delivery, slots: asyncio.Semaphore) -> None:
         """Handle one message to its end; whatever happens, it is settled or comes again."""
         cause = delivery.recorded
+        if cause.seq in self._under_way:
+            # It came again while its work is under way here, after a silence of the log: the
+            # signs of life and the settling of the first delivery are this one's, too.
+            slots.release()
+            return
         bound = self._logger.bind(**_facts(cause))
         self.busy += 1
+        self._under_way.add(cause.seq)
         try:
             if isinstance(cause.event, Foreign):
                 bound.warning("not readable", why=cause.event.why)
@@ -213,6 +220,7 @@ class Runtime:
             delay_s = self.settings.retry_delay_s * 2 ** min(delivery.deliveries, 10)
             await _quietly(delivery.nak(min(delay_s, self.settings.retry_delay_max_s)))
         finally:
+            self._under_way.discard(cause.seq)
             self.busy -= 1
             slots.release()
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -160,6 +163,39 @@ async def test_a_worker_killed_as_it_takes_a_call_stops_no_other_for_long() -> N
         assert time.monotonic() - started_s < 20
     finally:
         await pool.close()
+
+
+def _killed_under(command: list[str], told: Path) -> int:
+    """Kill services in the midst of a call; returns the process id of the worker."""
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as services:
+        for _ in range(200):
+            if told.exists() and told.read_text(encoding="utf-8"):
+                break
+            time.sleep(0.1)
+        services.kill()
+    return int(told.read_text(encoding="utf-8"))
+
+
+def _ends(pid: int) -> bool:
+    """Whether the process ends within a few seconds."""
+    for _ in range(100):
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+        except OSError:
+            return True
+        if stat.rpartition(")")[2].split()[0] == "Z":
+            return True
+        time.sleep(0.1)
+    return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+async def test_no_worker_outlives_its_services(tmp_path: Path) -> None:
+    """When the services are killed, a worker in the midst of a call ends, too."""
+    told = tmp_path / "pid"
+    command = [sys.executable, "-m", "tests.adapters.orphans", str(told)]
+    pid = await asyncio.to_thread(_killed_under, command, told)
+    assert await asyncio.to_thread(_ends, pid)
 
 
 async def test_an_exception_comes_back_as_it_is(workers: WorkerPool) -> None:

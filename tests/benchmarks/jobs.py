@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from config import SHIPPED
+from services.home import Home
+from services.server import server_runs
 from tests.benchmarks import pictures, processes
 from tests.benchmarks.processes import Usage
 
@@ -150,7 +152,17 @@ def render(case: Case, found: Media, folder: Path) -> Ran:
             firsts.append(time.monotonic() - began_s)
 
     usage, _ = processes.run(command, environ, cwd=folder, wait_s=WAIT_S, watch=watch)
+    until_left(Home(folder / "home"))
     return Ran(folder / "home", film, usage, firsts[0] if firsts else usage.wall_s)
+
+
+def until_left(home: Home) -> None:
+    """Wait until services and server have gone, so that they do not disturb what comes next."""
+    deadline_s = time.monotonic() + READY_S
+    while home.services_run() or server_runs(home):
+        if time.monotonic() > deadline_s:
+            raise RuntimeError(f"the services of {home.path} do not leave")
+        time.sleep(SETTLED_S)
 
 
 def drawing(scratch: Path) -> bool:

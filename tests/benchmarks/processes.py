@@ -29,9 +29,13 @@ class Spent:
 
 @dataclass(slots=True)
 class Usage:
-    """What a command and everything below it has spent, by process id."""
+    """What a command and everything below it has spent, by process id.
+
+    ``machine_s`` is what all processes of the machine have spent meanwhile.
+    """
 
     wall_s: float = 0.0
+    machine_s: float = 0.0
     spent: dict[int, Spent] = field(default_factory=dict)
 
     def cpu_s(self, *roles: str) -> float:
@@ -43,6 +47,11 @@ class Usage:
         return max(
             (one.peak_mb for one in self.spent.values() if role in {"", one.role}), default=0.0
         )
+
+    @property
+    def others_cores(self) -> float:
+        """How many cores others kept busy meanwhile: with them, the wall time is not ours."""
+        return max(0.0, self.machine_s - self.cpu_s()) / self.wall_s
 
     def by_role(self) -> dict[str, dict[str, float]]:
         """CPU, largest peak and number of processes of each role."""
@@ -62,7 +71,7 @@ def role_of(command: Sequence[str]) -> str:
     words = " ".join(command)
     if "nats-server" in words:
         return "server"
-    if "spawn_main" in words:
+    if "spawn_main" in words or "forkserver" in words:
         return "worker"
     if "resource_tracker" in words or "--background" in command:
         return "services"
@@ -74,6 +83,12 @@ def cpu_of(stat: str) -> float:
     # The name, in parentheses, may hold spaces and parentheses of its own.
     fields = stat.rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def busy_of(stat: str) -> float:
+    """CPU seconds that the whole machine has spent, from the text of ``/proc/stat``."""
+    user, nice, system, _idle, _waiting, irq, soft, *_ = map(int, stat.split()[1:9])
+    return (user + nice + system + irq + soft) / TICKS
 
 
 def peak_of(status: str) -> float:
@@ -128,7 +143,7 @@ def run(
     """
     usage = Usage()
     with (cwd / "output.txt").open("w+b") as output:
-        began_s = time.monotonic()
+        began_s, before_s = time.monotonic(), busy_of(Path("/proc/stat").read_text())
         process = subprocess.Popen(
             list(command), env=dict(environ), cwd=cwd, stdout=output, stderr=output
         )
@@ -142,6 +157,7 @@ def run(
                 process.wait(SAMPLE_S)
         usage.wall_s = time.monotonic() - began_s
         look(usage, [])
+        usage.machine_s = busy_of(Path("/proc/stat").read_text()) - before_s
         output.seek(0)
         text = output.read().decode(errors="replace")
     if process.returncode:

@@ -27,7 +27,7 @@ from av.video.stream import VideoStream
 from adapters.compositor import drawn_from
 from adapters.files import FileStore
 from assembler import produce
-from assembler.encode import X264_PARAMS, fill
+from assembler.encode import fill
 from assembler.film import Film
 from assembler.timeline import pieces
 from events.client import Pytoon
@@ -37,7 +37,12 @@ from services.home import Home
 from services.server import ensure_server, leave_server
 
 CHUNK_FRAMES = 45
-YARDSTICK = {"preset": "superfast", "crf": "20", "x264-params": X264_PARAMS + ":keyint=60"}
+YARDSTICK = {
+    "preset": "superfast",
+    "crf": "20",
+    "x264-params": "bframes=0:open-gop=0:stitchable=1:keyint=60",
+}
+"""It stays what it is, whatever our own encoder's setting becomes."""
 LOSSLESS = {"preset": "ultrafast", "qp": "0"}
 MODEL = "vmaf_v0.6.1"
 SELF_FRAMES = 120

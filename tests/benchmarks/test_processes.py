@@ -9,13 +9,30 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.processes import TICKS, Spent, Usage, below, cpu_of, peak_of, role_of, run
+from tests.benchmarks.processes import (
+    TICKS,
+    Spent,
+    Usage,
+    below,
+    busy_of,
+    cpu_of,
+    peak_of,
+    role_of,
+    run,
+)
 
 
 def test_cpu_survives_a_name_with_parentheses() -> None:
     """The name of a process may hold what the fields are separated by."""
     fields = ["S", *("0" for _ in range(10)), "150", "50", "0", "0"]
     assert 200 / TICKS == cpu_of(f"7 (a (b) c) {' '.join(fields)}\n")
+
+
+def test_others_are_what_is_left() -> None:
+    """Of what the machine has spent, ours is taken off; idling and waiting count for nothing."""
+    assert 1111 / TICKS == busy_of("cpu  1000 100 10 99999 5000 0 1 0 0 0\ncpu0 1 1 1 1")
+    usage = Usage(wall_s=4.0, machine_s=10.0, spent={1: Spent("cli", 4.0)})
+    assert 1.5 == usage.others_cores
 
 
 def test_peak_is_told_in_megabytes() -> None:
@@ -29,6 +46,7 @@ def test_peak_is_told_in_megabytes() -> None:
     [
         ("server", ["/somewhere/nats-server", "-c", "nats.conf"]),
         ("worker", ["python", "-c", "from multiprocessing.spawn import spawn_main; spawn_main()"]),
+        ("worker", ["python", "-c", "from multiprocessing.forkserver import main; main(9, 10)"]),
         ("services", ["python", "-P", "-m", "services.cli", "up", "--background"]),
         ("cli", ["python", "-m", "services.cli", "render"]),
     ],

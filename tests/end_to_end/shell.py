@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from services.home import Home, read_json
 from services.server import server_runs, stop_server
 
@@ -89,12 +87,10 @@ class Shell:
         """The pid of the home's NATS server."""
         return int(read_json(self.home.run_json)["pid"])
 
-    def workers(self) -> list[psutil.Process]:
-        """The worker processes of the services."""
+    def workers(self) -> list[int]:
+        """The pids of the worker processes: children of the process that bears them."""
         return [
-            child
-            for child in psutil.Process(self.services_pid()).children()
-            if "spawn_main" in " ".join(child.cmdline())
+            worker for child in children_of(self.services_pid()) for worker in children_of(child)
         ]
 
     def leave(self) -> None:
@@ -112,6 +108,24 @@ class Shell:
                 until(lambda: not self.home.services_run())
         assert stop_server(self.home)
         assert not server_runs(self.home)
+
+
+def told_of(pid: int, name: str) -> int:
+    """A number of ``/proc/PID/status``, such as ``VmHWM`` (kB) or ``PPid``; 0 when it is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+    except (OSError, ProcessLookupError):
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith(f"{name}:")), 0)
+
+
+def children_of(pid: int) -> list[int]:
+    """The children of a process that live now."""
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            found += [int(child) for child in task.read_text(encoding="ascii").split()]
+    return found
 
 
 def until(truth: Callable[[], object], within_s: float = LEAVE_S) -> None:

@@ -16,6 +16,7 @@ import cv2
 import msgspec
 import numpy as np
 import pytest
+from PIL import ImageFont
 
 from adapters.files import FileStore
 from config import load
@@ -43,23 +44,14 @@ ARCHETYPES = {
     "overlay_classic": "OVERLAY",
     "meme_smooth": "MEME_TEXT",
 }
-QUICK_KINDS = (
-    *("png", "alpha", "portrait", "large_jpeg"),
-    *("grey", "cmyk", "sixteen_bits", "orientation_6"),
-)
+QUICK_KINDS = ("png", "alpha", "portrait", "cmyk", "orientation_6")
 """What the quick run looks at; the slow one does at all."""
 SAFE = (120, 288, 888, 1248)
 """Left, top, right and bottom of what no platform covers."""
 OUTLINE_PX = 12
 """What an outline or a shadow may add to a word's box."""
 LONG = "Hand made in small batches from beans that we roast ourselves, slowly, every single day"
-AWKWARD = (
-    "50% off",
-    "%{pts}: 100%",
-    "It's \"good\", isn't it?",
-    r"a\b: c; d, [e] {f}",
-    "one = 1",
-)
+AWKWARD = ("50% off: %{pts}", r"""It's "good", a\b; [e] {f} = 1""")
 WITHIN_S = 240.0
 
 PIXELS = {
@@ -140,12 +132,11 @@ def _quick_asks(folder: Path) -> dict[str, dict[str, Any]]:
     made = {kind: KINDS[kind](folder) for kind in QUICK_KINDS}
     asks = {kind: _ask("overlay_classic", path) for kind, path in made.items()}
     asks |= {preset: _ask(preset, made["png"]) for preset in ("product_hero_clean", "meme_smooth")}
-    asks["person"] = _ask("product_hero_punchy", made["portrait"])
     asks["loud"] = _ask(
         "overlay_classic",
         made["alpha"],
         made["portrait"],
-        target_duration_seconds=6,
+        target_duration_seconds=5,
         music_uri=music(folder),
         voice_uri=voice(folder),
     )
@@ -155,10 +146,9 @@ def _quick_asks(folder: Path) -> dict[str, dict[str, Any]]:
     asks["long"] = _ask("overlay_classic", hook=LONG, target_duration_seconds=3)
     asks["awkward"] = _ask(
         "overlay_classic",
-        target_duration_seconds=6,
+        target_duration_seconds=3,
         hook=AWKWARD[0],
-        beats=list(AWKWARD[1:-1]),
-        cta=AWKWARD[-1],
+        cta=AWKWARD[1],
     )
     return asks
 
@@ -228,7 +218,7 @@ def test_a_hero_is_as_wide_as_the_frame_and_not_stretched(films: dict[str, Film]
     assert min(rows[:40].min(), rows[-40:].min()) > 2
 
 
-@pytest.mark.parametrize("name", ["png", "product_hero_clean", "meme_smooth", "person"])
+@pytest.mark.parametrize("name", ["png", "product_hero_clean", "meme_smooth"])
 def test_the_picture_moves(films: dict[str, Film], name: str) -> None:
     """No film of a photograph is a still, and none jumps."""
     frames = frames_of(films[name].path, [0, 10, 11, 29])
@@ -238,10 +228,10 @@ def test_the_picture_moves(films: dict[str, Film], name: str) -> None:
 
 def test_every_picture_is_shown(films: dict[str, Film]) -> None:
     """Two pictures and two segments: one each."""
-    frames = frames_of(films["loud"].path, [40, 140])
+    frames = frames_of(films["loud"].path, [40, 120])
     seen = [
         find_picture(frames[40], PIXELS["alpha"][60:300, 100:420], scales=(0.4, 3.0)),
-        find_picture(frames[140], PIXELS["portrait"], scales=(0.4, 3.0)),
+        find_picture(frames[120], PIXELS["portrait"], scales=(0.4, 3.0)),
     ]
     assert min(sighting.likeness for sighting in seen) > 0.75
 
@@ -250,7 +240,7 @@ def test_music_voice_and_a_crossfade_keep_film_and_length(films: dict[str, Film]
     """The old system turned this into a template slide, and each crossfade ate some frames."""
     film = films["loud"]
     assert film.spec.transition.frames == 4
-    found = check_film(film.path, 6)
+    found = check_film(film.path, 5)
     assert found.true_peak_db > -20
     assert film.job.downgrades == ()
     assert {rung.engine for rung in film.job.rungs} == {"compositor"}
@@ -325,8 +315,6 @@ def test_awkward_words_are_shown_as_they_are(films: dict[str, Film]) -> None:
 
 def _width_px(film: Film, card: Any) -> float:
     """How wide another program sets the card's lines in the font that the presets name."""
-    from PIL import ImageFont
-
     folder = load(environ={}).fonts.directory / "inter"
     widths = []
     for font in sorted(folder.glob("*.ttf")):
@@ -336,25 +324,19 @@ def _width_px(film: Film, card: Any) -> float:
     return float(min(widths, key=lambda width: abs(width - (right - left))))
 
 
-@pytest.mark.parametrize("preset", ARCHETYPES)
-def test_the_command_line_makes_each_archetype(
-    shell: Shell, films: dict[str, Film], preset: str
-) -> None:
-    """One line, one film, one verdict; the same bytes as from the actors in one process."""
+def test_the_command_line_makes_the_same_film(shell: Shell, films: dict[str, Film]) -> None:
+    """One line, one film, one verdict: the bytes that the actors make in one process."""
     picture = KINDS["png"](shell.folder)
-    out = shell.folder / f"{preset}.mp4"
+    out = shell.folder / "film.mp4"
     called = shell.call(
-        *("render", "--preset", preset, "--image", str(picture), "--prompt", "Good morning"),
-        *("--duration", "1", "--seed", "7", "--json", "-o", str(out)),
+        *("render", "--preset", "overlay_classic", "--image", str(picture)),
+        *("--prompt", "Good morning", "--duration", "1", "--seed", "7"),
+        *("--json", "-o", str(out)),
     )
     assert called.code == 0, called.err
-    check_film(out, 1)
-    twin = films["png" if preset == "overlay_classic" else preset]
-    assert out.read_bytes() == twin.path.read_bytes()
-    told = called.told
-    assert {"frames": 30, "duration_s": 1.0, "downgrades": [], "warnings": []}.items() <= {
-        key: told[key] for key in ("frames", "duration_s", "downgrades", "warnings")
-    }.items()
+    assert films["png"].path.read_bytes() == out.read_bytes()
+    told = {key: called.told[key] for key in ("frames", "duration_s", "downgrades", "warnings")}
+    assert {"frames": 30, "duration_s": 1.0, "downgrades": [], "warnings": []} == told
 
 
 @pytest.mark.slow
@@ -374,7 +356,9 @@ def test_every_picture_in_every_archetype(tmp_path: Path) -> None:
             film = films[f"{preset}-{kind}"]
             check_film(film.path, 1)
             assert film.job.downgrades == ()
-            if kind in SAME_CUP and kind != "grey":
+            same_size = preset == "overlay_classic" or kind != "large_jpeg"
+            # Small pictures are not blown up to fill a frame, large ones may fill it.
+            if kind in SAME_CUP and kind != "grey" and same_size:
                 assert difference(film.frame(15), plain) < 6, (preset, kind)
 
 

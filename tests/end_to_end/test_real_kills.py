@@ -7,17 +7,19 @@ of an undisturbed run.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import logging
 import os
 import random
+import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import pytest_asyncio
 
@@ -30,14 +32,14 @@ from services.home import Home, read_json
 from tests.broker import NatsServer
 from tests.end_to_end.film_checks import check_film
 from tests.end_to_end.pictures import KINDS, music
-from tests.end_to_end.shell import ROOT, Shell, opened, until
+from tests.end_to_end.shell import ROOT, Shell, children_of, opened, told_of, until
 from tests.end_to_end.world import ask, ended, job_of, output_of
 
 QUICK = {"PYTOON_LOG__ACK_WAIT_S": "2.0", "PYTOON_LOG__HEARTBEAT_S": "0.5"}
 SECONDS = 15
 KILLS = 3
 AWAY_S = 0.5
-APART_S = 2.5
+APART_S = 1.5
 WITHIN_S = 240.0
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -126,6 +128,8 @@ async def actors(nats_server: NatsServer, tmp_path: Path) -> AsyncIterator[Actor
         actors.leave()
 
 
+_log = logging.getLogger(__name__)
+
 _expected: list[str] = []
 """The sha256 of the undisturbed film: made once, by whichever test comes first."""
 
@@ -155,9 +159,7 @@ async def _strike(actors: Actors, victim: str) -> None:
 
 
 @pytest.mark.parametrize("victim", [*SERVICES, "server", "everything"])
-async def test_killed_at_random_moments(
-    actors: Actors, victim: str, record_property: Callable[[str, object], None]
-) -> None:
+async def test_killed_at_random_moments(actors: Actors, victim: str) -> None:
     """The same bytes in the end, with at most the segments in flight drawn again."""
     log = await actors.log()
     expected = await _undisturbed(actors, log)
@@ -167,17 +169,19 @@ async def test_killed_at_random_moments(
     await actors.ask(log, victim)
     kills = 0
     for _ in range(KILLS):
-        await asyncio.sleep(moments.uniform(0.2, APART_S))
-        if (await job_of(log, victim)).end is None:
-            await _strike(actors, victim)
-            kills += 1
+        await starts.drawing(within_s=10)
+        await asyncio.sleep(moments.uniform(0, APART_S))
+        if (await job_of(log, victim)).end is not None:
+            break
+        await _strike(actors, victim)
+        kills += 1
+        starts.news.clear()
     job = await ended(log, victim, WITHIN_S)
     history = await log.read(victim)
     await stop()
     await log.close()
     rendered = Counter(e.event.segment for e in history if isinstance(e.event, SegmentRendered))
-    record_property("kills", kills)
-    record_property("segments_drawn_again", starts.again())
+    _log.info("%s: %d kills, %d segments drawn again", victim, kills, starts.again())
     assert (expected, ()) == (output_of(job), job.downgrades), f"seed {victim!r}"
     assert set(rendered.values()) == {1}
     assert {segment.attempt for segment in job.segments} == {1}
@@ -191,6 +195,7 @@ class _Starts:
     def __init__(self) -> None:
         self._last: dict[int, int] = {}
         self._begun: Counter[int] = Counter()
+        self.news = asyncio.Event()
 
     async def tell(self, facts: dict[str, Any]) -> None:
         """A progress: where it falls back, the segment was begun anew."""
@@ -200,6 +205,12 @@ class _Starts:
         if done < self._last.get(segment, sys.maxsize):
             self._begun[segment] += 1
         self._last[segment] = done
+        self.news.set()
+
+    async def drawing(self, within_s: float) -> None:
+        """Wait for the first progress since ``news`` was cleared: there is none after the last."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.news.wait(), within_s)
 
     def again(self) -> int:
         """How many segments were begun once more."""
@@ -268,11 +279,11 @@ def test_the_owner_of_the_server_is_killed(shell: Shell, also: str) -> None:
     until(lambda: read_json(shell.home.run_json).get("pid"))
     until(lambda: _types(shell, "first").count("segment_rendered") >= 1, within_s=60)
     server = shell.server_pid()
-    owner = psutil.Process(server).ppid()
+    owner = told_of(server, "PPid")
     services = shell.services_pid()
     before = _types(shell, "first")
     for pid in {owner, first.pid} | ({services} if also == "services" else set()):
-        psutil.Process(pid).kill()
+        os.kill(pid, signal.SIGKILL)
     first.wait(timeout=10)
     second = shell.finish(_render(shell, "second", 2), WITHIN_S)
     assert second.code == 0, second.err
@@ -291,23 +302,27 @@ def test_the_server_of_a_home_is_killed_under_a_render(shell: Shell) -> None:
     command = _render(shell, "killed", 6)
     until(lambda: "segment_requested" in _types(shell, "killed"), within_s=60)
     server = shell.server_pid()
-    psutil.Process(server).kill()
+    os.kill(server, signal.SIGKILL)
     called = shell.finish(command, WITHIN_S)
     assert called.code == 0, called.err
     assert server != shell.server_pid()
     check_film(shell.folder / "killed.mp4", 6)
 
 
+@pytest.mark.parametrize("who", ["workers", "their parent"])
 @pytest.mark.parametrize("busy", [True, False])
-def test_worker_processes_are_killed(shell: Shell, busy: bool) -> None:
-    """A worker that dies at work or at rest costs nothing but time."""
+def test_worker_processes_are_killed(shell: Shell, who: str, busy: bool) -> None:
+    """A worker, or the process that bears them, dies at work or at rest: it costs but time."""
     _kept(shell.finish(_render(shell, "warm", 1), WITHIN_S))
     command: subprocess.Popen[str] | None = None
     if busy:
         command = _render(shell, "film", 6)
         until(lambda: "segment_requested" in _types(shell, "film"), within_s=60)
-    for worker in shell.workers():
-        worker.kill()
+    parents = set(children_of(shell.services_pid())) - {shell.server_pid()}
+    victims = shell.workers() if who == "workers" else parents
+    assert victims
+    for victim in victims:
+        os.kill(victim, signal.SIGKILL)
     command = command or _render(shell, "film", 6)
     called = _kept(shell.finish(command, WITHIN_S))
     check_film(shell.folder / "film.mp4", 6)

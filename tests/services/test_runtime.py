@@ -163,6 +163,17 @@ async def test_long_work_keeps_its_message() -> None:
     assert perform.calls == 1
 
 
+async def test_a_message_that_comes_again_under_its_work_is_not_worked_at_twice() -> None:
+    """Whoever works at it already goes on; its outcome settles both."""
+    log, perform = MemoryLog(), Performer(work_s=0.6)
+    with striking(log, Fault.REPEATED_DELIVERY, times=1):
+        async with running(log, perform):
+            await ask(log)
+            await ended(log)
+            await settled(log)
+    assert perform.calls == 1
+
+
 async def test_moot_work_is_told_so() -> None:
     """A cancel ends running work soon, and nothing is appended for it."""
     log, perform = MemoryLog(), Performer(work_s=5)
