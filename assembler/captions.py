@@ -46,6 +46,7 @@ FRAME_WIDTH_PX: Final = 1080
 FRAME_HEIGHT_PX: Final = 1920
 # The box that every platform leaves free of its own buttons.
 SIZE_MIN_PX: Final = 44
+USUAL_LETTERS: Final = "Hg"
 SIZE_STEP_PX: Final = 2
 CARD_MIN_S: Final = 1.2
 READABLE_CHARS_S: Final = 25.0
@@ -183,7 +184,7 @@ def plan_captions(
 def _measured(role: CaptionRole, text: str, room: _Room) -> _Text:
     parts = parts_of(text, room.setter, room.look.tracking)
     # The tallest ink of the text, whatever its script, sets how far apart its lines stand.
-    tallest = room.setter.ink(text.replace("\n", " "), 100.0)
+    tallest = room.setter.ink(USUAL_LETTERS + text.replace("\n", " "), 100.0)
     line_em = max(room.look.leading, (tallest.bottom - tallest.top) / 100 + _LINE_GAP_EM)
     return _Text(role, text, parts, line_em)
 
@@ -461,8 +462,10 @@ def lay_out(
     """
     rtl = is_right_to_left(text)
     inks = [[setter.ink(line, size_px, look.tracking, rtl=rtl) for line in c] for c in cards]
-    ascent = max(-ink.top for card in inks for ink in card)
-    descent = max(ink.bottom for card in inks for ink in card)
+    # Captions without a capital or a descender stand no lower than their neighbours.
+    usual = setter.ink(USUAL_LETTERS, size_px, look.tracking)
+    ascent = max(-usual.top, *(-ink.top for card in inks for ink in card))
+    descent = max(usual.bottom, *(ink.bottom for card in inks for ink in card))
     gap = math.ceil(_LINE_GAP_EM * size_px)
     pitch = max(math.ceil(look.leading * size_px), _tightest(inks) + gap)
     pad_x, pad_y = math.ceil(look.pad_x * size_px), math.ceil(look.pad_y * size_px)
