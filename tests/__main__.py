@@ -25,12 +25,14 @@ CHECKS: tuple[tuple[str, ...], ...] = (
 """Commands whose exit status must be 0."""
 
 PYTEST = (sys.executable, "-m", "pytest", "-q")
+SIDE_BY_SIDE = ("-n", "3", "--dist", "loadfile")
+"""The default run shares its test modules among three processes: many of them wait a lot."""
 
 
 def main(arguments: list[str]) -> int:
     """Run the checks, then pytest.  Returns 0 when all of them passed, else 1."""
     failed = [name for name in map(_run, CHECKS) if name]
-    tests_failed = _run((*PYTEST, *arguments))
+    tests_failed = _run((*PYTEST, *(arguments or SIDE_BY_SIDE)))
     if failed:
         print(f"failed besides the tests: {', '.join(failed)}")
     return 1 if failed or tests_failed else 0
