@@ -12,6 +12,7 @@ from adapters.workers import Report
 from assembler import encode, fonts, sound, stills
 from assembler.captions import plan_captions
 from assembler.looks import weight_of
+from events.spec import EncoderProfile
 from events.types import Problem
 
 VALUE_SHOWN_MAX = 80
@@ -49,16 +50,9 @@ def prepare(files: PreparationFiles, report: Report) -> PreparationAnswer:
         archetype=files.archetype,
     )
     report(total - 1, total)
-    asked = files.encoder
-    encoder = encode.default_profile(
-        codec=asked.codec,
-        preset=asked.preset,
-        crf=asked.crf,
-        bitrate_max_kbps=asked.bitrate_max_kbps,
-        fps=files.fps,
-        width=files.width,
-        height=files.height,
-    )
+    encoder = _encoder(files)
+    if isinstance(encoder, Problem):
+        return PreparationAnswer(problems=(encoder,))
     return PreparationAnswer(
         stills=tuple(found),
         logo=logo,
@@ -67,6 +61,28 @@ def prepare(files: PreparationFiles, report: Report) -> PreparationAnswer:
         encoder=encoder,
         warnings=captions.warnings,
     )
+
+
+def _encoder(files: PreparationFiles) -> EncoderProfile | Problem:
+    asked = files.encoder
+    try:
+        return encode.default_profile(
+            codec=asked.codec,
+            preset=asked.preset,
+            crf=asked.crf,
+            bitrate_max_kbps=asked.bitrate_max_kbps,
+            fps=files.fps,
+            width=files.width,
+            height=files.height,
+            more=asked.params,
+        )
+    except encode.EncodeError as error:
+        return Problem(
+            field="services",
+            value=f"{asked.codec} {asked.preset}",
+            limit="an encoder setting that this machine has (defaults.encoder)",
+            hint=str(error),
+        )
 
 
 def _still(picture: PictureFile, files: PreparationFiles) -> StillFacts | Problem:

@@ -48,7 +48,9 @@ VBV_BUFFER = 0.85
 3 s and a buffer besides; these shares of the film's highest bit rate add up to just that rate.
 The buffer is large enough for a detailed first frame; other pictures do not feel it."""
 
-X264_PARAMS = "bframes=0:open-gop=0:stitchable=1"
+X264_PARAMS = "bframes=0:open-gop=0:stitchable=1:aq-strength=0.7"
+"""Adaptive quantisation at full strength spends an overlay's bits on the dither of its soft
+ground; with none of it that dither is lost and the ground shows bands."""
 
 
 class EncodeError(RuntimeError):
@@ -73,20 +75,26 @@ def default_profile(
     fps: int = 30,
     width: int = 1080,
     height: int = 1920,
+    more: str = "",
 ) -> EncoderProfile:
     """Build the profile of a film, with library and fingerprint.
 
+    ``more`` holds x264 options besides ours, as ``key=value:key=value``; they win.
     One grey frame is encoded at the real size to learn both (about 30 ms, once a process).
+    Raises EncodeError for a setting that the encoder does not take.
     """
     params = (
         f"{X264_PARAMS}:keyint={KEYFRAME_S_MAX * fps}"
         f":vbv-maxrate={round(VBV_RATE * bitrate_max_kbps)}"
-        f":vbv-bufsize={round(VBV_BUFFER * bitrate_max_kbps)}"
+        f":vbv-bufsize={round(VBV_BUFFER * bitrate_max_kbps)}" + (f":{more}" if more else "")
     )
     profile = EncoderProfile(
         codec=codec, preset=preset, crf=crf, params=params, bitrate_max_kbps=bitrate_max_kbps
     )
-    library, fingerprint = _identify(profile, (width, height, fps))
+    try:
+        library, fingerprint = _identify(profile, (width, height, fps))
+    except av.FFmpegError as error:
+        raise EncodeError(f"{codec} does not take its setting: {error}") from error
     return msgspec.structs.replace(profile, library=library, fingerprint=fingerprint)
 
 

@@ -117,7 +117,10 @@ def read_still(path: Path) -> Pixels:
 def write_still(pixels: Pixels, out: Path, *, has_alpha: bool) -> None:
     """Write a PNG, quickly compressed; raises OSError where it cannot be written."""
     code = cv2.COLOR_RGBA2BGRA if has_alpha else cv2.COLOR_RGBA2BGR
-    options = [cv2.IMWRITE_PNG_COMPRESSION, 1]
+    # One filter for all rows instead of a choice a row: quicker to write and to read.
+    options = [
+        cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_SUB,
+    ]  # fmt: skip
     done, encoded = cv2.imencode(".png", cv2.cvtColor(pixels, code), options)
     assert done, "a picture in memory can be encoded"
     out.write_bytes(encoded.tobytes())

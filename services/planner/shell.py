@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from adapters.base import Capabilities, EngineFailure, StoreError
-from adapters.studio import Studio, Unpreparable
+from adapters.studio import Preparation, Prepared, Studio, Unpreparable
 from config import Config, parse_request, resolve
 from events.log import DurableSpec
 from events.types import Event, Problem, Reason, RenderPlanned, RenderRejected
@@ -48,7 +48,7 @@ class Performer:
         resolved = resolve(request, self._config)
         preparation = with_encoder(preparation_of(request, resolved), self._config)
         try:
-            prepared = await self._studio.prepare(preparation)
+            prepared = await self._prepared(preparation)
         except Unpreparable as unpreparable:
             return (_rejected(command, *unpreparable.problems),)
         except EngineFailure as failure:
@@ -61,6 +61,14 @@ class Performer:
             raise GiveBack(msg, delay_s=RETRY_S) from error
         spec = build_spec(resolved, prepared, self._config, self._capabilities)
         return (RenderPlanned(job_id=command.job_id, spec=spec),)
+
+    async def _prepared(self, preparation: Preparation) -> Prepared:
+        try:
+            return await self._studio.prepare(preparation)
+        except (ValueError, RuntimeError, ArithmeticError, LookupError) as error:
+            # What nobody foresaw is bounded like a crash: three tries, then it is told.
+            detail = f"{type(error).__name__}: {error}"
+            raise EngineFailure(Reason.INTERNAL, detail, retryable=True) from error
 
 
 def _rejected(command: PlanRender, *problems: Problem) -> RenderRejected:

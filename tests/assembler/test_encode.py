@@ -148,3 +148,15 @@ def test_unusable_profile_is_an_error(tmp_path: Path) -> None:
         encode.encode_piece(
             moving(2), 2, tmp_path / "a.mp4", broken, fps=FPS, width=WIDTH, height=HEIGHT
         )
+
+
+def test_a_setting_that_the_encoder_does_not_take_is_told() -> None:
+    """At planning, before anything is drawn."""
+    with pytest.raises(encode.EncodeError, match="libx264"):
+        encode.default_profile(preset="no such preset", width=WIDTH, height=HEIGHT)
+
+
+def test_more_options_reach_the_encoder() -> None:
+    """What the configuration adds is part of the profile."""
+    profile = encode.default_profile(width=WIDTH, height=HEIGHT, more="aq-mode=0")
+    assert profile.params.endswith(":aq-mode=0")

@@ -85,9 +85,17 @@ async def test_a_full_disk_rejects_new_work(store: FileStore) -> None:
     assert "500 MB" in event.problems[0].limit
 
 
-async def test_a_dead_worker_is_tried_again_then_told(store: FileStore) -> None:
-    """Files that kill their reader each time are the request's fault in the end."""
-    crash = EngineFailure(Reason.CRASHED, "worker process died", retryable=True)
+@pytest.mark.parametrize(
+    "crash",
+    [
+        EngineFailure(Reason.CRASHED, "worker process died", retryable=True),
+        ValueError("nobody foresaw this"),
+    ],
+)
+async def test_what_fails_each_time_is_tried_again_then_told(
+    store: FileStore, crash: Exception
+) -> None:
+    """Files that kill or confuse their reader each time are the request's fault in the end."""
     with pytest.raises(GiveBack):
         await performed(Failing(store, crash), ASK)
     event = await performed(Failing(store, crash), ASK, deliveries=3)
