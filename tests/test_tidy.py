@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import subprocess
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -49,12 +50,18 @@ FORBIDDEN = {
 
 @cache
 def _files() -> tuple[Path, ...]:
+    """What git tracks or would track: films and other products lie about in a clone, too."""
+    command = ("git", "ls-files", "--cached", "--others", "--exclude-standard", "-z")
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    if listed.returncode == 0:
+        names = listed.stdout.decode().split("\0")
+        return tuple(sorted(path for name in names if name and (path := ROOT / name).is_file()))
     found = []
     for directory, directories, names in os.walk(ROOT):
         directories[:] = [
             name for name in directories if name not in SKIPPED and not name.endswith(".egg-info")
         ]
-        found += [Path(directory) / name for name in names]
+        found += [Path(directory) / name for name in names if not name.endswith(".mp4")]
     return tuple(sorted(found))
 
 
