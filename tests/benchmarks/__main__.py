@@ -191,6 +191,8 @@ def machine() -> dict[str, str | int | None]:
 def main(words: Sequence[str] | None = None) -> int:
     """Measure; returns 1 when a bar was missed, else 0."""
     asked = arguments(words)
+    if asked.folder is not None:
+        Path(asked.folder).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="pytoon-bench-", dir=asked.folder) as folder:
         bench = Bench(asked, Path(folder))
         bench.run()
