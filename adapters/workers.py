@@ -9,7 +9,6 @@ leave no lock behind) and the translation of deaths into ``EngineFailure``.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import importlib
 import multiprocessing
 import os
@@ -54,10 +53,9 @@ class WorkerPool:
         *,
         memory_mb_max: int = 0,
         preload: Sequence[str] = (),
-        niceness: int = 0,
     ) -> None:
         self.workers = workers
-        self._birth = (memory_mb_max, tuple(preload), niceness)
+        self._birth = (memory_mb_max, tuple(preload))
         self._pool = self._made()
         self._closed = False
 
@@ -184,7 +182,7 @@ def _context(preload: tuple[str, ...]) -> Any:
     return context
 
 
-def _prepare_child(memory_mb_max: int, preload: tuple[str, ...], niceness: int) -> None:
+def _prepare_child(memory_mb_max: int, preload: tuple[str, ...]) -> None:
     _die_with_parent()
     if memory_mb_max and sys.platform == "linux":
         import resource  # noqa: PLC0415 - not on every platform
@@ -192,9 +190,6 @@ def _prepare_child(memory_mb_max: int, preload: tuple[str, ...], niceness: int) 
         limit = memory_mb_max << 20
         # Data, not address space: libraries map far more than they ever touch.
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-    if niceness and hasattr(os, "nice"):
-        with contextlib.suppress(OSError):
-            os.nice(niceness)
     try:
         for module in preload:
             importlib.import_module(module)

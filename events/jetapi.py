@@ -27,7 +27,6 @@ API = "$JS.API"
 
 NO_MESSAGE = 10037
 NO_STREAM = 10059
-NO_CONSUMER = 10014
 STREAM_EXISTS = 10058
 FULL = frozenset({10077, 10047, 10122})
 """The stream's limit, the account's storage, and a stream that ran out of resources."""

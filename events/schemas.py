@@ -34,7 +34,7 @@ def event_schemas(request: Mapping[str, Any] | None = None) -> dict[str, dict[st
 
 
 def _schema(kind: type) -> dict[str, Any]:
-    schema: dict[str, Any] = _tidied({"$schema": DIALECT, **msgspec.json.schema(kind)})
+    schema: dict[str, Any] = tidied({"$schema": DIALECT, **msgspec.json.schema(kind)})
     for name, definition in schema.get("$defs", {}).items():
         if name in _BARE:
             # The subject of a client's ask says what and whose it is.
@@ -47,15 +47,15 @@ def _schema(kind: type) -> dict[str, Any]:
 _BARE = frozenset(kind.__name__ for kind in EVENT_TYPES if type_name(kind) in CLIENT_ASKS)
 
 
-def _tidied(node: Any) -> Any:
+def tidied(node: Any) -> Any:
     """Descriptions without the indentation that they have in the source."""
     if isinstance(node, list):
-        return [_tidied(item) for item in node]
+        return [tidied(item) for item in node]
     if not isinstance(node, dict):
         return node
     return {
         key: inspect.cleandoc(value)
         if key == "description" and isinstance(value, str)
-        else _tidied(value)
+        else tidied(value)
         for key, value in node.items()
     }

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from config.request import RenderRequest
-from events.spec import RenderSpec
-from events.types import EVENT_TYPES, type_name
+from events.schemas import DIALECT, SPEC, event_schemas, tidied
 
-DIALECT = "https://json-schema.org/draft/2020-12/schema"
 HERE = Path(__file__).resolve().parent
 
 
@@ -54,33 +49,12 @@ def write(directory: Path = HERE) -> tuple[str, ...]:
 
 
 def _schemas() -> Iterator[tuple[str, dict[str, Any]]]:
-    yield "render_request.json", _request_schema()
-    yield "render_spec.json", msgspec.json.schema(RenderSpec)
-    for kind in EVENT_TYPES:
-        yield f"events/{type_name(kind)}.json", msgspec.json.schema(kind)
-
-
-def _request_schema() -> dict[str, Any]:
-    """The request's schema: what a client publishes as ``render_requested``'s body."""
-    return RenderRequest.model_json_schema(mode="validation")
+    # What a client publishes as the body of ``render_requested`` is the request itself.
+    request = tidied(RenderRequest.model_json_schema(mode="validation"))
+    yield "render_request.json", {"$schema": DIALECT, **request}
+    for name, schema in event_schemas(request).items():
+        yield ("render_spec.json" if name == SPEC else f"events/{name}"), schema
 
 
 def _written(schema: dict[str, Any]) -> str:
-    tidy = _with_clean_descriptions({"$schema": DIALECT, **schema})
-    return json.dumps(tidy, indent=2, ensure_ascii=False) + "\n"
-
-
-def _with_clean_descriptions(node: Any) -> Any:
-    """Docstrings without the indentation they have in the source."""
-    match node:
-        case dict():
-            return {
-                key: inspect.cleandoc(value)
-                if key == "description" and isinstance(value, str)
-                else _with_clean_descriptions(value)
-                for key, value in node.items()
-            }
-        case list():
-            return [_with_clean_descriptions(value) for value in node]
-        case _:
-            return node
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"

@@ -15,7 +15,6 @@ from adapters.base import Capabilities
 from adapters.studio import AskedPicture, Preparation, Prepared
 from assembler import timeline
 from config import Config, RenderRequest, Resolved
-from config.resolution import AskedAsset
 from events.spec import (
     Archetype,
     Asset,
@@ -40,21 +39,11 @@ SIMPLER: Mapping[Archetype, tuple[Archetype, ...]] = {
 COMPOSITOR = "compositor"
 TEMPLATE = "template"
 
-NOT_SHOWN = frozenset({AssetRole.LOGO, AssetRole.BACKGROUND})
-"""Roles of pictures that are not shown in turn."""
-
 
 def preparation_of(request: RenderRequest, resolved: Resolved) -> Preparation:
     """What has to be taken in, measured and set."""
-    logo_uri = resolved.logo_uri
-    pictures: list[AskedAsset] = []
-    for asset in resolved.assets:
-        if asset.role is AssetRole.LOGO and logo_uri is None:
-            logo_uri = asset.uri
-        elif asset.role is not AssetRole.LOGO:
-            pictures.append(asset)
     # Backgrounds last, so that the pictures shown in turn are the first ones.
-    pictures.sort(key=lambda asset: asset.role is AssetRole.BACKGROUND)
+    pictures = sorted(resolved.assets, key=lambda asset: asset.role is AssetRole.BACKGROUND)
     return Preparation(
         pictures=tuple(
             AskedPicture(
@@ -66,7 +55,7 @@ def preparation_of(request: RenderRequest, resolved: Resolved) -> Preparation:
             )
             for asset in pictures
         ),
-        logo_uri=logo_uri,
+        logo_uri=resolved.logo_uri,
         font_uri=resolved.font_uri,
         music_uri=resolved.music_uri,
         voice_uri=resolved.voice_uri,
@@ -122,7 +111,7 @@ def build_spec(
             resolved.transition_ms, resolved.fps, min(lengths)
         )
         warnings += [shortened] if shortened else []
-    shown = [asset for asset in prepared.assets if asset.role not in NOT_SHOWN]
+    shown = [asset for asset in prepared.assets if asset.role is not AssetRole.BACKGROUND]
     seed = _seed(resolved, prepared)
     ladder, told = build_ladder(resolved, config, capabilities)
     return RenderSpec(
