@@ -29,9 +29,34 @@ SHAPES_DENSITY = 1.25
 TILE = 0.25
 """Period of endless patterns in frame widths; ``ROOM`` holds one."""
 EDGE_SHARE = 0.42
+TABLE_ABOVE_FOOT = 0.085
+"""How far above a product's foot its table ends, in frame widths."""
+BOKEH = (
+    (0.12, 0.74, 0.085, -14.0, 0.20),
+    (0.30, 0.83, 0.055, 8.0, 0.16),
+    (0.02, 0.88, 0.110, -30.0, 0.17),
+    (0.52, 0.90, 0.095, 12.0, 0.18),
+    (0.72, 0.80, 0.048, -8.0, 0.20),
+    (0.90, 0.74, 0.075, -34.0, 0.17),
+    (0.86, 0.92, 0.120, 4.0, 0.20),
+    (0.36, 0.97, 0.070, -22.0, 0.14),
+    (0.66, 0.99, 0.055, -18.0, 0.14),
+    (0.08, 0.10, 0.060, -44.0, 0.13),
+    (0.26, 0.03, 0.085, -60.0, 0.13),
+    (0.90, 0.20, 0.060, -66.0, 0.16),
+    (0.76, 0.05, 0.100, -52.0, 0.15),
+    (0.98, 0.36, 0.050, -30.0, 0.14),
+    (0.03, 0.42, 0.045, 10.0, 0.13),
+)
+"""Lights out of focus: x in frame widths, y in frame heights, radius, turn of hue, strength."""
 RING = 1.3
 """Ratio of neighbouring rings: growing a picture of them by its square changes nothing."""
 BLUR_SHARE = 0.045
+RAYS = 18
+ARCH_WIDTH = 0.70
+PLINTH_WIDTH = 0.86
+PLINTH_LIP = 0.020
+"""How far a plinth's upper face reaches behind and before a product's foot, in frame widths."""
 LIGHT_FROM = 0.68
 """Mean brightness (0..1) from which a product is light, and set before a deep ground."""
 
@@ -99,27 +124,87 @@ def studio(accent: Tone, stage: Stage, product_lightness: float) -> Wash:
     return make_wash(_edged(ground, (x, y), stage.tall, accent.at(shade, chroma).rgb()))
 
 
+def daylight(accent: Tone, stage: Stage, product_lightness: float) -> Wash:
+    """Return a wall and a table in the product's hue, the sun on both through a window.
+
+    It is light behind a dark product and deep behind a light one.
+    """
+    light = product_lightness < LIGHT_FROM
+    chroma = min(max(accent.chroma * 0.6, 0.04), 0.095)
+    wall, lit, table = (0.79, 0.935, 0.745) if light else (0.40, 0.58, 0.34)
+    # Drawn at half a wash's size: nothing in it is finer.
+    x, y = _grid(stage.tall, WASH_EDGE_PX // 2)
+    shade, sun = accent.at(wall, chroma, -6), accent.at(lit, chroma * 0.62, 8)
+    ground = _graded(y, stage.tall, accent.at(wall + 0.03, chroma), shade)
+    ground = _mixed(ground, sun.rgb(), 0.55 * _glow(x, y, stage.centre, 0.42))
+    edge = stage.foot - TABLE_ABOVE_FOOT
+    below = _ramp(edge - 0.035, edge + 0.035, y)
+    ground = _mixed(ground, accent.at(table, chroma * 1.1, -10).rgb(), 0.85 * below)
+    panes = _window(x, y, stage)
+    panes = panes * (1 - 0.72 * _frond(x, y, stage))
+    ground = _mixed(ground, sun.rgb(), (0.74 - 0.22 * below) * panes)
+    far = accent.at(wall - 0.20, chroma * 1.15, -14)
+    low = _ramp(stage.foot + 0.25, stage.tall + 0.25, y)
+    ground = _mixed(ground, far.rgb(), 0.6 * low * (1 - 0.6 * panes))
+    size = _grid(stage.tall, WASH_EDGE_PX)[0].shape[::-1]
+    return make_wash(np.asarray(cv2.resize(ground, size, interpolation=cv2.INTER_CUBIC)))
+
+
+def _window(x: Floats, y: Floats, stage: Stage) -> Floats:
+    """Return where the sun falls through a window of two by four panes: 0..1, soft."""
+    across = (x - stage.centre[0]) + 0.30 * (y - stage.centre[1])
+    down = (y - stage.centre[1]) - 0.42 * (x - stage.centre[0])
+    soft = 0.05
+    lit = np.zeros_like(x)
+    for left in (-0.47, 0.03):
+        for top in (-0.80, -0.36, 0.08, 0.52):
+            pane = _ramp(left - soft, left + soft, across) * _ramp(
+                -left - 0.40 - soft, -left - 0.40 + soft, -across
+            )
+            pane = pane * _ramp(top - soft, top + soft, down)
+            lit += pane * _ramp(-top - 0.36 - soft, -top - 0.36 + soft, -down)
+    return np.clip(lit, 0, 1).astype(np.float32)
+
+
+def _frond(x: Floats, y: Floats, stage: Stage) -> Floats:
+    """Return the shadow of a palm's leaf that hangs in from the upper right: 0..1, soft."""
+    shadow = np.zeros_like(x)
+    root, tip = (1.16, stage.centre[1] - 0.62), (0.30, stage.centre[1] - 0.02)
+    for index in range(15):
+        along = 0.10 + 0.88 * index / 14
+        at = (root[0] + (tip[0] - root[0]) * along, root[1] + (tip[1] - root[1]) * along**1.25)
+        side = 1 if index % 2 else -1
+        turn = math.radians(145 + side * (52 - 30 * along))
+        long = 0.17 * (1 - 0.45 * along)
+        dx = x - at[0] - long * math.cos(turn)
+        dy = y - at[1] - long * math.sin(turn)
+        run = dx * math.cos(turn) + dy * math.sin(turn)
+        off = -dx * math.sin(turn) + dy * math.cos(turn)
+        leaf = np.exp(-((run / long) ** 4) - (off / 0.030) ** 2)
+        shadow = np.maximum(shadow, leaf.astype(np.float32))
+    return shadow
+
+
 def night(accent: Tone, stage: Stage) -> Wash:
-    """Return a dark room in which the product's own colour glows."""
+    """Return a dark room in which the product's own colour glows, lights far behind it."""
     chroma = min(max(accent.chroma, 0.08), 0.17)
     x, y = _grid(stage.tall, WASH_EDGE_PX)
-    deep, deeper = accent.at(0.21, chroma * 0.45, 14), accent.at(0.12, chroma * 0.35, -10)
+    deep, deeper = accent.at(0.21, chroma * 0.45, -14), accent.at(0.12, chroma * 0.35, -10)
     ground = _graded(y, stage.tall, deep, deeper)
     ground = _mixed(ground, accent.at(0.48, chroma).rgb(), 0.85 * _glow(x, y, stage.centre, 0.50))
-    low = (0.12, stage.tall * 0.93)
-    ground = _mixed(ground, accent.at(0.40, chroma, 52).rgb(), 0.55 * _glow(x, y, low, 0.55))
+    low = (0.10, stage.tall * 0.93)
+    ground = _mixed(ground, accent.at(0.40, chroma, -26).rgb(), 0.62 * _glow(x, y, low, 0.55))
     high = (0.95, stage.tall * 0.08)
-    ground = _mixed(ground, accent.at(0.36, chroma, -48).rgb(), 0.60 * _glow(x, y, high, 0.52))
+    ground = _mixed(ground, accent.at(0.36, chroma, -58).rgb(), 0.60 * _glow(x, y, high, 0.52))
+    # The floor throws the light back in a pool that thins out towards the eye.
+    pool = _glow(x, (y - stage.foot) * 3.0, (stage.centre[0], 0.10), 0.46)
+    ground = _mixed(ground, accent.at(0.55, chroma, 6).rgb(), 0.55 * pool)
+    for at_x, at_y, radius, turn, strength in BOKEH:
+        away = np.hypot(x - at_x, y - at_y * stage.tall)
+        share = _ramp(-radius - 0.02, -radius + 0.02, -away) * (0.55 + 0.45 * (away / radius) ** 2)
+        tone = accent.at(0.66, chroma, turn)
+        ground = _mixed(ground, tone.rgb(), np.clip(strength * share, 0, 1).astype(np.float32))
     return make_wash(_edged(ground, (x, y), stage.tall, accent.at(0.07, chroma * 0.3).rgb()))
-
-
-def plain(accent: Tone, stage: Stage) -> Wash:
-    """Return quiet paper with a breath of the product's hue."""
-    chroma = min(accent.chroma * 0.18, 0.018)
-    x, y = _grid(stage.tall, WASH_EDGE_PX)
-    ground = _graded(y, stage.tall, accent.at(0.965, chroma), accent.at(0.905, chroma))
-    ground = _mixed(ground, accent.at(0.985, chroma / 2).rgb(), _glow(x, y, stage.centre, 0.6))
-    return make_wash(ground)
 
 
 def own_blur(picture: Plane, stage: Stage, *, dim: float) -> Wash:
@@ -221,9 +306,96 @@ def bold(
     return board.level()
 
 
+def rays(
+    accent: Tone, stage: Stage, product_lightness: float, width_px: int, *, variant: int
+) -> Level:
+    """Return a poster's sunburst behind a product: rays of its hue from behind its middle."""
+    chroma = min(max(accent.chroma * 1.3, 0.13), 0.2)
+    dark = product_lightness >= LIGHT_FROM
+    base, ray, core = (0.46, 0.54, 0.34) if dark else (0.70, 0.80, 0.95)
+    board = _Board(stage.tall, width_px)
+    canvas = board.canvas
+    accent = accent.at(accent.lightness, turn=-14.0 * variant)
+    canvas.drawPaint(board.paint(accent.at(base, chroma, -10)))
+    beam = board.paint(accent.at(ray, chroma * 0.95, 12))
+    middle_x, middle_y = stage.centre
+    for index in range(RAYS):
+        start = (index + 0.5 * variant) * 2 * math.pi / RAYS
+        ends = [start, start + math.pi / RAYS]
+        points = [(middle_x + 3 * math.cos(turn), middle_y + 3 * math.sin(turn)) for turn in ends]
+        _fill(board, [stage.centre, *points], beam)
+    # Halftone dots that thin out upwards, as printed.
+    for row in range(14):
+        dots = board.paint(accent.at(base - 0.16, chroma, -24), 0.9)
+        for column in range(40):
+            shift = 0.0 if row % 2 else 0.021
+            radius = 0.0185 * (1 - row / 14)
+            canvas.drawCircle(
+                -ROOM + column * 0.042 + shift, stage.tall + 0.06 - row * 0.036, radius, dots
+            )
+    canvas.drawCircle(middle_x, middle_y, 0.47, board.paint(accent.at(core, chroma * 0.55), 0.35))
+    canvas.drawCircle(middle_x, middle_y, 0.385, board.paint(accent.at(core, chroma * 0.5)))
+    return board.level()
+
+
+def shelf(accent: Tone, stage: Stage, width_px: int) -> Level:
+    """Return quiet paper with a breath of the product's hue: an arch, and a plinth to stand on.
+
+    The plinth goes down to the frame's end and bears the words.
+    """
+    chroma = min(max(accent.chroma * 0.3, 0.012), 0.03)
+    board = _Board(stage.tall, width_px)
+    canvas = board.canvas
+    canvas.drawPaint(board.paint(accent.at(0.955, chroma * 0.5)))
+    middle, foot = stage.centre[0], stage.foot
+    half = ARCH_WIDTH / 2
+    top = min(stage.centre[1] - (foot - stage.centre[1]) - 0.16, foot - ARCH_WIDTH)
+    canvas.drawPath(_arch(middle, half, top, foot), board.paint(accent.at(0.905, chroma * 1.25)))
+    canvas.drawPath(
+        _arch(middle, half + 0.026, top - 0.026, foot),
+        board.paint(accent.at(0.86, chroma * 1.6), 0.9, stroke=0.0022),
+    )
+    front = foot + PLINTH_LIP
+    floor = stage.tall + ROOM + 0.1
+    wide = PLINTH_WIDTH / 2
+    canvas.drawRect(
+        skia.Rect(middle - wide, front, middle + wide, floor),
+        board.paint(accent.at(0.865, chroma * 1.5)),
+    )
+    back = wide - 0.022
+    face = [
+        (middle - back, foot - PLINTH_LIP),
+        (middle + back, foot - PLINTH_LIP),
+        (middle + wide, front),
+        (middle - wide, front),
+    ]
+    _fill(board, face, board.paint(accent.at(0.925, chroma * 1.1)))
+    return board.level()
+
+
+def _arch(middle: float, half: float, top: float, foot: float) -> Any:
+    path = skia.PathBuilder() if hasattr(skia, "PathBuilder") else skia.Path()
+    path.addRRect(
+        skia.RRect.MakeRectXY(
+            skia.Rect(middle - half, top, middle + half, foot + 2 * half), half, half
+        )
+    )
+    return path.detach() if hasattr(path, "detach") else path
+
+
+def _fill(board: _Board, corners: Sequence[tuple[float, float]], paint: Any) -> None:
+    """Fill a polygon."""
+    path = skia.PathBuilder() if hasattr(skia, "PathBuilder") else skia.Path()
+    path.moveTo(*corners[0])
+    for corner in corners[1:]:
+        path.lineTo(*corner)
+    path.close()
+    done = path.detach() if hasattr(path, "detach") else path
+    board.canvas.drawPath(done, paint)
+
+
 def _band(board: _Board, colour: Tone, at: tuple[float, float], thick: float) -> None:
     """Draw a band that rises to the right across the whole board."""
-    path = skia.PathBuilder() if hasattr(skia, "PathBuilder") else skia.Path()
     left, right, rise = -ROOM - 0.1, 1 + ROOM + 0.1, 0.62
     corners = [
         (left, at[1]),
@@ -231,12 +403,7 @@ def _band(board: _Board, colour: Tone, at: tuple[float, float], thick: float) ->
         (right, at[1] - rise + thick),
         (left, at[1] + thick),
     ]
-    path.moveTo(*corners[0])
-    for corner in corners[1:]:
-        path.lineTo(*corner)
-    path.close()
-    done = path.detach() if hasattr(path, "detach") else path
-    board.canvas.drawPath(done, board.paint(colour))
+    _fill(board, corners, board.paint(colour))
 
 
 def pattern(kind: str, tones: Sequence[Tone], tall: float, width_px: int) -> Level:
@@ -315,10 +482,12 @@ __all__ = [
     "Stage",
     "aurora",
     "bold",
+    "daylight",
     "night",
     "own_blur",
     "pattern",
-    "plain",
     "pop_tones",
+    "rays",
+    "shelf",
     "studio",
 ]

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 import av
 import msgspec
 import numpy as np
+from av.codec.codec import UnknownCodecError
 
 from assembler.planes import Frame
 from events.spec import EncoderProfile
@@ -44,13 +45,27 @@ LIMITED_RANGE = 1
 
 VBV_RATE = 0.75
 VBV_BUFFER = 0.85
-"""Each piece starts with a buffer that is nearly full, so a piece of 3 s may have its rate for
-3 s and a buffer besides; these shares of the film's highest bit rate add up to just that rate.
-The buffer is large enough for a detailed first frame; other pictures do not feel it."""
+"""What the encoder may use, as shares of the film's highest bit rate: steadily, and in a buffer
+that is large enough for a detailed first frame; other pictures do not feel it."""
+PICTURE_SHARE = 0.97
+LOAN_S = 0.2
+"""The whole picture's share of that rate; the rest is the sound's.  Each piece has a buffer that
+makes its own sum right, however short it is: so is, therefore, the film's.  A transition has a
+first frame like any piece and no time to make up for it: each body lends one this much."""
+BUFFER_BEGUN = 0.9
+"""How full x264 takes a buffer to be at first.  A large one that is half empty would do for the
+sum, too, but x264 saves at the first frames then, which is where a product is looked at."""
 
 X264_PARAMS = "bframes=0:open-gop=0:stitchable=1:aq-strength=0.7"
 """Adaptive quantisation at full strength spends an overlay's bits on the dither of its soft
 ground; with none of it that dither is lost and the ground shows bands."""
+
+
+SOFTWARE = "libx264"
+NVENC_PARAMS = "rc=vbr:b=0:bf=0:forced-idr=1:strict_gop=1:no-scenecut=1"
+"""Constant quality with a cap, closed GOPs without B-frames, an IDR at each piece's start."""
+STAND_IN_PRESET, STAND_IN_CRF = "superfast", 21
+"""x264's setting where a film's own encoder does not work on a machine."""
 
 
 class EncodeError(RuntimeError):
@@ -79,23 +94,53 @@ def default_profile(
 ) -> EncoderProfile:
     """Build the profile of a film, with library and fingerprint.
 
-    ``more`` holds x264 options besides ours, as ``key=value:key=value``; they win.
+    ``more`` holds the encoder's options besides ours, as ``key=value:key=value``; they win.
     One grey frame is encoded at the real size to learn both (about 30 ms, once a process).
-    Raises EncodeError for a setting that the encoder does not take.
+    Raises EncodeError for a setting that the encoder does not take, and for an encoder that does
+    not work here.
     """
+    rate, buffer = round(VBV_RATE * bitrate_max_kbps), round(VBV_BUFFER * bitrate_max_kbps)
+    keyint = KEYFRAME_S_MAX * fps
     params = (
-        f"{X264_PARAMS}:keyint={KEYFRAME_S_MAX * fps}"
-        f":vbv-maxrate={round(VBV_RATE * bitrate_max_kbps)}"
-        f":vbv-bufsize={round(VBV_BUFFER * bitrate_max_kbps)}" + (f":{more}" if more else "")
-    )
+        f"{X264_PARAMS}:keyint={keyint}:vbv-maxrate={rate}:vbv-bufsize={buffer}"
+        if codec == SOFTWARE
+        else f"{NVENC_PARAMS}:g={keyint}:maxrate={rate}k:bufsize={buffer}k"
+    ) + (f":{more}" if more else "")
     profile = EncoderProfile(
         codec=codec, preset=preset, crf=crf, params=params, bitrate_max_kbps=bitrate_max_kbps
     )
+    level = av.logging.get_level()
+    av.logging.set_level(av.logging.ERROR)
     try:
-        library, fingerprint = _identify(profile, (width, height, fps))
-    except av.FFmpegError as error:
-        raise EncodeError(f"{codec} does not take its setting: {error}") from error
+        with av.logging.Capture() as said:
+            library, fingerprint = _identify(profile, (width, height, fps))
+    except (av.FFmpegError, UnknownCodecError) as error:
+        # What the encoder says of itself tells more than the error that it leads to.
+        told = "; ".join(message.strip() for _, _, message in said) or str(error)
+        if isinstance(error, UnknownCodecError):
+            told = "FFmpeg's libraries were built without it"
+        why = "does not take its setting" if codec == SOFTWARE else "does not work here"
+        raise EncodeError(f"{codec} {why}: {told}") from error
+    finally:
+        av.logging.set_level(level)
     return msgspec.structs.replace(profile, library=library, fingerprint=fingerprint)
+
+
+def stand_in(profile: EncoderProfile, *, fps: int, width: int, height: int) -> EncoderProfile:
+    """Return the libx264 profile that stands in for ``profile`` where that does not work.
+
+    A profile of libx264 is its own.
+    """
+    if profile.codec == SOFTWARE:
+        return profile
+    return default_profile(
+        preset=STAND_IN_PRESET,
+        crf=STAND_IN_CRF,
+        bitrate_max_kbps=profile.bitrate_max_kbps,
+        fps=fps,
+        width=width,
+        height=height,
+    )
 
 
 def fingerprint_here(profile: EncoderProfile, *, fps: int, width: int, height: int) -> str:
@@ -123,13 +168,27 @@ def encode_piece(
     crf = max(CRF_MIN, profile.crf - CRF_STEP * quality)
     size = width, height, fps
     used = msgspec.structs.replace(profile, crf=crf)
+    if profile.codec == SOFTWARE and "vbv-bufsize" in profile.params:
+        buffer = round(buffer_s(count, fps) * profile.bitrate_max_kbps)
+        used = msgspec.structs.replace(used, params=f"{profile.params}:vbv-bufsize={buffer}")
     try:
         _encode(frames, count, str(path), used, size=size, on_frame=on_frame)
         with open_packets(path) as container:
             fingerprint = fingerprint_of(container.streams.video[0])
-    except av.FFmpegError as error:
+    except (av.FFmpegError, UnknownCodecError) as error:
         raise EncodeError(f"the encoder {profile.codec} failed: {error}") from error
     return PieceInfo(count, fingerprint)
+
+
+def buffer_s(count: int, fps: int) -> float:
+    """Buffer of a piece of ``count`` frames, in seconds of the film's highest bit rate.
+
+    With these no film has more bits than its profile allows, whatever it shows.
+    """
+    length_s = count / fps
+    loan_s = LOAN_S if count < fps else -LOAN_S if count > fps else 0.0
+    begun_s = (PICTURE_SHARE - VBV_RATE) * length_s + loan_s
+    return min(max(begun_s, 0.05) / BUFFER_BEGUN, VBV_BUFFER)
 
 
 def fingerprint_of(stream: VideoStream) -> str:
@@ -226,13 +285,17 @@ def _configure(
     context.color_range = LIMITED_RANGE
     context.thread_count = 1
     context.max_b_frames = 0
-    context.options = {
-        "preset": profile.preset,
-        "crf": str(profile.crf),
-        "profile": "high",
-        "forced-idr": "1",
-        "x264-params": profile.params,
-    }
+    context.options = {"preset": profile.preset, "profile": "high"}
+    if profile.codec == SOFTWARE:
+        context.options |= {
+            "crf": str(profile.crf),
+            "forced-idr": "1",
+            "x264-params": profile.params,
+        }
+    else:
+        options = (option.partition("=") for option in profile.params.split(":"))
+        context.options |= {name: value for name, _, value in options}
+        context.options |= {"cq": str(profile.crf)}
 
 
 def fill(picture: av.VideoFrame, frame: Frame) -> None:
@@ -255,6 +318,7 @@ def _library(encoded: bytes) -> str:
 
 
 __all__ = [
+    "SOFTWARE",
     "EncodeError",
     "PieceInfo",
     "default_profile",
@@ -265,4 +329,5 @@ __all__ = [
     "libraries",
     "open_output",
     "open_packets",
+    "stand_in",
 ]

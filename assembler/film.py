@@ -7,41 +7,53 @@ share it, then the watermark and the words, which no transition touches.
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from assembler.lettering import Captions
+from assembler.draft import scaled
+from assembler.kept import Bench, bench_of
+from assembler.layout import REFERENCE_WIDTH_PX
+from assembler.lettering import Captions, Sample
 from assembler.planes import Frame, Patch, Plane, blend_patch
 from assembler.product import Product
-from assembler.scenes import Kept, Scenes, View
+from assembler.scenes import Scenes, View
 from assembler.transitions import blend
 from assembler.watermark import watermark
-from events.spec import Box, RenderSpec, Rung
+from events.spec import Box, Motion, RenderSpec, Rung
 
-VIEWS_KEPT = 3
 PROOF_EDGE_PX = 8
+SKETCH_WIDTH_PX = 240
 
 
 class Film:
     """A film that is drawn frame by frame, in any order."""
 
     def __init__(
-        self, spec: RenderSpec, rungs: Sequence[Rung], sources: Mapping[str, Path]
+        self,
+        spec: RenderSpec,
+        rungs: Sequence[Rung],
+        sources: Mapping[str, Path],
+        clips: Mapping[int, Path] | None = None,
     ) -> None:
         """Take a plan, the rung of each segment, and where the plan's artifacts lie.
 
-        ``sources`` maps sha256 to a local file.  Nothing is decoded before the first frame.
+        ``sources`` maps sha256 to a local file, ``clips`` the segments that were generated to
+        their clips.  Nothing is decoded before the first frame.
         """
         assert len(rungs) == len(spec.segments)
         cv2.setNumThreads(1)
+        if any(rung.still for rung in rungs):
+            spec = held_still(spec)
         self._spec, self._rungs = spec, tuple(rungs)
-        self._scenes = Scenes(spec, sources)
-        self._views = Kept(VIEWS_KEPT)
+        # What was generated may be generated anew: nothing of it is kept.
+        self._bench = Bench() if clips else bench_of(spec, rungs)
+        self._scenes = Scenes(spec, sources, clips, self._bench.parts)
         self._sources = sources
         self._captions = Captions(spec, sources, self._sampler())
         self._mark: Patch | None = None
@@ -56,9 +68,9 @@ class Film:
             blend_patch(frame, patch, opacity)
         return frame
 
-    def lossless_product(self, n: int) -> Plane:
-        """Return the luma of frame ``n`` without words and watermark (H×W, limited range)."""
-        return self._picture(n).y
+    def lossless_product(self, n: int) -> Frame:
+        """Return frame ``n`` without words and watermark."""
+        return self._picture(n)
 
     def product_mask(self, n: int) -> Plane:
         """Return 255 where frame ``n`` must show the product exactly (H×W), else 0.
@@ -90,28 +102,33 @@ class Film:
             return None
         if self._mark is None:
             still = self._sources[logo.still.sha256]
-            self._mark = watermark(still, self._spec.style)
+            self._mark = watermark(still, self._spec.style, self._spec.width / REFERENCE_WIDTH_PX)
         return self._mark
 
-    def _sampler(self) -> Callable[[int, Box], Plane]:
-        """Return what tells the captions what they have to be read on.
+    def _sampler(self) -> Sample | None:
+        """Return what tells the captions what they have to be read on; None if nobody can know.
 
-        It does not hold the film: a film that is let go frees its pictures at once.
+        Where segments may be generated, a body is drawn before the others' pictures exist.
+        It is drawn small, which costs little and tells as much.
         """
-        me = weakref.ref(self)
+        spec, rungs, sources = self._spec, self._rungs, self._sources
+        sketches = self._bench.sketches
+        if any(rung.generates for rung in spec.ladder):
+            return None
 
-        def sample(n: int, box: Box) -> Plane:
-            film = me()
-            assert film is not None, "its captions are drawn by a living film"
-            luma = film._picture(n).y  # noqa: SLF001  (its own)
-            top, left = max(0, int(box.y)), max(0, int(box.x))
-            return luma[top : int(box.y + box.height), left : int(box.x + box.width)]
+        def sketched(asked: Sequence[tuple[int, Box]]) -> list[Plane]:
+            share = SKETCH_WIDTH_PX / spec.width
+            sketch = Film(scaled(spec, share), rungs, sources)
+            return [_under(sketch._picture(n).y, box, share) for n, box in asked]
+
+        def sample(asked: Sequence[tuple[int, Box]]) -> list[Plane]:
+            return sketches.get(tuple(asked), lambda: sketched(asked))
 
         return sample
 
     def _view(self, index: int) -> View:
         plan = self._spec.segments[index]
-        return self._views.get(index, lambda: self._scenes.view(plan, self._rungs[index]))
+        return self._bench.views.get(index, lambda: self._scenes.view(plan, self._rungs[index]))
 
     def _around(self, n: int) -> tuple[int, int | None, float]:
         """Return the segment of frame ``n``, the one it gives way to, and that one's share."""
@@ -154,6 +171,22 @@ class Film:
         if shared and view.product is not None:
             view.product.draw(n, frame)
         return frame
+
+
+def held_still(spec: RenderSpec) -> RenderSpec:
+    """Return a plan of the same film in which the product and what is behind it stand still."""
+    style = msgspec.structs.replace(
+        spec.style, motion=Motion.MINIMAL, product_motion=Motion.MINIMAL
+    )
+    return msgspec.structs.replace(spec, style=style)
+
+
+def _under(luma: Plane, box: Box, share: float) -> Plane:
+    """Return what lies under a box of the film in a picture of a share of its size."""
+    return luma[
+        max(0, int(box.y * share)) : math.ceil((box.y + box.height) * share),
+        max(0, int(box.x * share)) : math.ceil((box.x + box.width) * share),
+    ]
 
 
 def _paste(mask: Plane, part: Plane, x: int, y: int) -> None:

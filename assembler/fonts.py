@@ -202,6 +202,17 @@ def resolve_fonts(
     return FontSet(names, tuple(_missing(char) for char in alone or chars))
 
 
+def lacking(path: Path, texts: Iterable[str]) -> tuple[str, str]:
+    """The family of a brand's font, and the characters of ``texts`` that it does not draw.
+
+    Emoji are left out: no brand has its own.
+    """
+    face = open_face(path)
+    units = {unit for text in texts for unit in graphemes(text) if not is_emoji(unit)}
+    chars = sorted({char for unit in units for char in drawn(unit) if not covers(face, char)})
+    return str(face.getFamilyName()), "".join(chars)
+
+
 def _check_brand_font(path: Path, units: Sequence[str]) -> None:
     face = open_face(path)
     letters = [unit for unit in units if _LETTER.match(unit)]

@@ -33,6 +33,11 @@ class Drift:
     phase: float = 0.0
     flow: str = ""
 
+    @property
+    def rests(self) -> bool:
+        """Whether the ground never moves."""
+        return not (self.motion.drift or self.motion.swell or self.flow)
+
     def at(self, n: int) -> Window:
         """Return the window: its corner relative to the frame's, its width in frame widths."""
         motion = self.motion
@@ -68,7 +73,7 @@ class WashLayer:
 
     def draw(self, n: int, frame: Frame) -> None:
         """Fill ``frame``; a ground that rests is drawn once and copied."""
-        still = not (self._drift.motion.drift or self._drift.motion.swell)
+        still = self._drift.rests
         if still and self._kept is not None:
             _copy(self._kept, frame)
             return
@@ -86,24 +91,37 @@ class ShapesLayer:
     def __init__(self, level: Level, drift: Drift, width_px: int) -> None:
         """Draw ``level``, made for frames ``width_px`` wide."""
         self._level, self._drift, self._width = level, drift, width_px
+        self._kept: Frame | None = None
 
     def draw(self, n: int, frame: Frame) -> None:
-        """Fill ``frame``."""
+        """Fill ``frame``; a ground that rests is drawn once and copied."""
+        if self._kept is not None:
+            _copy(self._kept, frame)
+            return
         window = self._drift.at(n)
         unit = self._width * SHAPES_DENSITY
         there = Window((window.x + ROOM) * unit, (window.y + ROOM) * unit, window.width * unit)
         draw_level(self._level, there, frame)
+        if self._drift.rests:
+            self._kept = frame.copy()
 
 
 class PictureLayer:
     """A picture that fills the frame (or a part of it) and moves."""
 
-    def __init__(self, pixels: Pixels, path: Camera, width_px: int) -> None:
-        """Prepare what ``path`` shows of ``pixels`` for a frame ``width_px`` wide."""
+    def __init__(
+        self, pixels: Pixels, path: Camera, width_px: int, at: tuple[int, int] = (0, 0)
+    ) -> None:
+        """Prepare what ``path`` shows of ``pixels`` for a frame ``width_px`` wide.
+
+        ``at`` is where the corner of ``pixels`` is in the picture that the path goes over.
+        """
         self.path = path
         left, top, right, bottom = path.extent()
-        x, y = max(math.floor(left) - 2, 0), max(math.floor(top) - 2, 0)
-        part = pixels[y : math.ceil(bottom) + 2, x : math.ceil(right) + 2]
+        x, y = max(math.floor(left) - 2, at[0]), max(math.floor(top) - 2, at[1])
+        part = pixels[
+            y - at[1] : math.ceil(bottom) + 2 - at[1], x - at[0] : math.ceil(right) + 2 - at[0]
+        ]
         scale = DENSITY * width_px / path.closest()
         self._level = make_level(part, x, y, scale, alpha=False)
 
@@ -126,8 +144,13 @@ class Panel:
         self._ground, self._under, self._picture, self.area = ground, under, picture, area
 
     def draw(self, n: int, frame: Frame) -> None:
-        """Fill ``frame``."""
-        self._ground.draw(n, frame)
+        """Fill ``frame``; where the picture covers all of its lower part, only what is above."""
+        height, width = frame.y.shape
+        covered = self.area[2] == width and self.area[1] + self.area[3] == height
+        if covered and self.area[1] > 0:
+            self._ground.draw(n, crop(frame, 0, 0, width, self.area[1]))
+        elif not covered:
+            self._ground.draw(n, frame)
         for patch in self._under:
             blend_patch(frame, patch)
         self._picture.draw(n, crop(frame, *self.area))

@@ -15,7 +15,7 @@ from events.spec import Box, RenderSpec
 
 GAP_PX = 24
 REFERENCE_WIDTH_PX = 1080
-STAGE_WIDTH_PX, STAGE_TOP_PX, STAGE_BOTTOM_PX = 940, 200, 1600
+STAGE_WIDTH_PX, STAGE_TOP_PX, STAGE_BOTTOM_PX = 1000, 84, 1836
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,8 @@ def product_areas(spec: RenderSpec, within: Box) -> tuple[Box, ...]:
     gap = GAP_PX * spec.width / REFERENCE_WIDTH_PX
     taken = [] if (block := block_box(spec.captions)) is None else [block]
     if spec.logo is not None:
-        taken.append(watermark_box(spec.logo.width, spec.logo.height, spec.style))
+        unit = spec.width / REFERENCE_WIDTH_PX
+        taken.append(watermark_box(spec.logo.width, spec.logo.height, spec.style, unit))
     areas = [within]
     for box in taken:
         areas = [left for area in areas for left in _less(area, box, gap)] or areas
@@ -114,6 +115,19 @@ def place(
     return best
 
 
+def around(where: Place, width: float, height: float) -> Place:
+    """Return a place about the same middle at the same scale, for another size in pixels."""
+    wide, high = width * where.scale, height * where.scale
+    box = where.box
+    grown = Box(
+        x=box.x + (box.width - wide) / 2,
+        y=box.y + (box.height - high) / 2,
+        width=wide,
+        height=high,
+    )
+    return Place(grown, where.scale)
+
+
 def _near(wanted: float, low: float, high: float) -> float:
     """Return the place nearest to what is wanted; the middle where there is no room at all."""
     return (low + high) / 2 if low > high else min(max(wanted, low), high)
@@ -131,4 +145,4 @@ def clear_middle(spec: RenderSpec, within: Box) -> tuple[float, float]:
     return across, within.y + above / 2 if above >= below else bottom - below / 2
 
 
-__all__ = ["Place", "clear_middle", "place", "product_areas", "safe_box", "stage_box"]
+__all__ = ["Place", "around", "clear_middle", "place", "product_areas", "safe_box", "stage_box"]

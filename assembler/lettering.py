@@ -1,17 +1,18 @@
 """The captions drawn: what lies over the picture at each frame of the film.
 
 A card is drawn once, by Skia, as a patch; entrance and exit only move, fade or (a few frames
-long) scale it.  Its ink never leaves the card's box, not even while it moves.  Whether a plate is
-needed is decided once a caption, on the brightest of a few frames of the whole film, so that
-every process decides alike.
+long) scale it.  Its ink never leaves the card's box, not even while it moves.  Whether words are
+white, dark or on a plate is decided once a film, on a few frames of all of it, so that a film has
+one voice and every process decides alike.
 """
 
 from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import cv2
@@ -20,6 +21,8 @@ import skia
 from numpy.typing import NDArray
 
 from assembler.captions import Block, lay_out
+from assembler.colour import Tone, accent
+from assembler.draft import DRAFT_SHARE, scaled_caption
 from assembler.fonts import FontSet
 from assembler.looks import Entrance, Look, Plate, entrance_of, look_of
 from assembler.planes import Patch, Plane, patch_from_rgba
@@ -32,13 +35,19 @@ if TYPE_CHECKING:
 
     from events.spec import Caption, Card, RenderSpec
 
-Sample = Callable[[int, Box], NDArray[np.uint8]]
-"""``sample(n, box)`` gives the luma (h×w, limited range) of what lies under ``box`` at frame n."""
+Sample = Callable[[Sequence[tuple[int, Box]]], list[NDArray[np.uint8]]]
+"""Gives the luma (h×w, limited range) of what lies under each box at its frame; any scale."""
 
 CONTRAST_MIN: Final = 4.5
-SAMPLES: Final = 3
-# The share of the pixels that may be brighter than what the contrast is measured on.
-BRIGHT_SHARE: Final = 0.05
+# Of a film that has more captions, so many are looked at, the first and the last among them.
+SAMPLES_MAX: Final = 4
+# The share of the pixels that may be brighter (darker) than what the contrast is measured on.
+EXTREME_SHARE: Final = 0.05
+# Dark words: as deep as their film's own colour goes.
+INK_LIGHTNESS: Final = 0.23
+INK_CHROMA_MAX: Final = 0.07
+PLATE_LIGHTNESS: Final = 0.20
+PLATE_ALPHA: Final = 0xE0
 PATCHES_MAX: Final = 12
 RISE_EM: Final = 0.5
 # Frames at 30 a second; other rates last as long.
@@ -47,6 +56,14 @@ RISE_FRAMES: Final = 9
 POP_SCALES: Final = (0.72, 0.9, 0.97)
 EXIT_FRAMES: Final = 4
 REFERENCE_FPS: Final = 30
+
+
+class Setting(Enum):
+    """How the words of a film stand out."""
+
+    LIGHT = "light letters on the picture"
+    DARK = "dark letters on the picture"
+    PLATE = "light letters on a plate"
 
 
 class Overlay(NamedTuple):
@@ -73,14 +90,15 @@ class Captions:
     ) -> None:
         """Take the words of ``spec``, and its fonts from ``sources`` (sha256 to file).
 
-        Without ``sample`` captions that may need a plate get one.  Nothing is opened yet.
+        Without ``sample`` captions that may need a plate get one.  Nothing is opened or sampled
+        before the first asking.
         """
         self._spec = spec
         self._fonts = FontSet.from_spec(spec.fonts, sources) if spec.captions else FontSet(())
         self._look = look_of(spec.style)
         self._entrance = entrance_of(spec.style)
         self._sample = sample
-        self._plated: dict[int, bool] = {}
+        self._setting: Setting | None = None
         self._patches: OrderedDict[tuple[int, int, float], Patch] = OrderedDict()
 
     def overlay(self, n: int) -> tuple[Overlay, ...]:
@@ -91,11 +109,12 @@ class Captions:
                     return self._overlay(which, index, n - card.start)
         return ()
 
-    def has_plate(self, which: int) -> bool:
-        """Tell whether a plate lies under caption ``which``; decided at the first asking."""
-        if which not in self._plated:
-            self._plated[which] = self._needs_plate(self._spec.captions[which])
-        return self._plated[which]
+    @property
+    def setting(self) -> Setting:
+        """How the words stand out, all through the film; decided at the first asking."""
+        if self._setting is None:
+            self._setting = self._decided()
+        return self._setting
 
     def _overlay(self, which: int, index: int, k: int) -> tuple[Overlay, ...]:
         card = self._spec.captions[which].cards[index]
@@ -119,31 +138,92 @@ class Captions:
 
     def _draw(self, which: int, index: int, scale: float) -> Patch:
         caption = self._spec.captions[which]
+        if self._spec.draft:
+            # Letters have other shapes at another size: a draft's are a film's, made smaller.
+            caption = scaled_caption(caption, 1 / DRAFT_SHARE)
         box = caption.cards[index].box
-        rgba = draw_card(caption, index, self._look, self._fonts, plate=self.has_plate(which))
+        plate = self.setting is Setting.PLATE
+        look = dressed(self._look, self.setting, self._spec)
+        rgba = draw_card(caption, index, look, self._fonts, plate=plate)
         if scale < 1:
             rgba = _scaled(rgba, scale)
-        return patch_from_rgba(rgba, int(box.x), int(box.y))
+        x, y = int(box.x), int(box.y)
+        if self._spec.draft:
+            rgba, x, y = _smaller(rgba, x, y)
+        return patch_from_rgba(rgba, x, y)
 
-    def _needs_plate(self, caption: Caption) -> bool:
-        if self._look.plate is not Plate.WHEN_NEEDED or self._sample is None:
-            return self._look.plate is not Plate.NEVER
-        start = caption.cards[0].start
-        length = sum(card.frames for card in caption.cards)
-        for number in range(SAMPLES):
-            n = start + (2 * number + 1) * length // (2 * SAMPLES)
-            luma = self._sample(n, _box_at(caption, n))
-            if luma.size and contrast_with_white(luma) < CONTRAST_MIN:
-                return True
-        return False
+    def _decided(self) -> Setting:
+        if self._look.plate is Plate.NEVER:
+            return Setting.LIGHT
+        if self._look.plate is Plate.ALWAYS or self._sample is None:
+            return Setting.PLATE
+        cards = [caption.cards[0] for caption in self._spec.captions]
+        count = min(len(cards), SAMPLES_MAX)
+        chosen = {round(index * (len(cards) - 1) / max(count - 1, 1)) for index in range(count)}
+        asked = [cards[index] for index in sorted(chosen)]
+        seen = self._sample([(card.start + card.frames // 2, card.box) for card in asked])
+        seen = [luma for luma in seen if luma.size]
+        if all(contrast_with_white(luma) >= CONTRAST_MIN for luma in seen):
+            return Setting.LIGHT
+        ink = luminance(ink_of(self._spec))
+        if all(contrast_with_ink(luma, ink) >= CONTRAST_MIN for luma in seen):
+            return Setting.DARK
+        return Setting.PLATE
+
+
+def dressed(look: Look, setting: Setting, spec: RenderSpec) -> Look:
+    """Give a look as a film's setting wants it; plates and dark letters take the film's hue."""
+    if look.plate is not Plate.WHEN_NEEDED:
+        return look
+    if setting is Setting.DARK:
+        return replace(look, fill=_argb(ink_of(spec)), shadow_strength=0.0, glow_blur=0.0)
+    if setting is Setting.PLATE:
+        tones = _accent(spec)
+        deep = tones.at(PLATE_LIGHTNESS, min(tones.chroma, INK_CHROMA_MAX) * 0.6)
+        return replace(look, plate_colour=_argb(deep.rgb(), PLATE_ALPHA))
+    return look
+
+
+def ink_of(spec: RenderSpec) -> NDArray[np.float32]:
+    """Give the colour (RGB, 0..255) of a film's dark letters."""
+    tones = _accent(spec)
+    return tones.at(INK_LIGHTNESS, min(tones.chroma, INK_CHROMA_MAX)).rgb()
+
+
+def _accent(spec: RenderSpec) -> Tone:
+    palettes = [asset.palette for asset in spec.assets if asset.palette]
+    return accent(palettes[0] if palettes else ())
+
+
+def _argb(rgb: NDArray[np.float32], alpha: int = 0xFF) -> int:
+    red, green, blue = (int(code) for code in np.clip(np.rint(rgb), 0, 255))
+    return alpha << 24 | red << 16 | green << 8 | blue
+
+
+def luminance(rgb: NDArray[np.float32]) -> float:
+    """Give the relative luminance (0..1) of an sRGB colour, 0..255."""
+    linear = np.array([_linear(float(code) / 255) for code in rgb])
+    return float(linear @ (0.2126, 0.7152, 0.0722))
+
+
+def _linear(value: float) -> float:
+    return value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4  # noqa: PLR2004
 
 
 def contrast_with_white(luma: NDArray[np.uint8]) -> float:
     """Give the WCAG contrast of white with the brightest pixels of ``luma`` (limited range)."""
-    code = float(np.quantile(luma, 1 - BRIGHT_SHARE))
-    value = min(1.0, max(0.0, (code - 16) / 219))
-    linear = value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4  # noqa: PLR2004
-    return 1.05 / (linear + 0.05)
+    return 1.05 / (_at(luma, 1 - EXTREME_SHARE) + 0.05)
+
+
+def contrast_with_ink(luma: NDArray[np.uint8], ink: float) -> float:
+    """Give the contrast of ink (its luminance) with the darkest pixels of ``luma``."""
+    return (_at(luma, EXTREME_SHARE) + 0.05) / (ink + 0.05)
+
+
+def _at(luma: NDArray[np.uint8], share: float) -> float:
+    """Give the luminance below which a share of the pixels is."""
+    code = float(np.quantile(luma, share))
+    return _linear(min(1.0, max(0.0, (code - 16) / 219)))
 
 
 def show(entrance: Entrance, k: int, card: Card, fps: int, *, last: bool) -> _Shown:
@@ -171,13 +251,6 @@ def _ramp(k: int, frames: int, card: Card, fps: int) -> float:
     return min(1.0, (k + 1) / (length + 1))
 
 
-def _box_at(caption: Caption, n: int) -> Box:
-    for card in caption.cards:
-        if n < card.start + card.frames:
-            return card.box
-    return caption.cards[-1].box
-
-
 def _sunk(patch: Patch, drop_px: int, bottom: int) -> Patch:
     """Lower a patch by an even number of rows, behind the edge at ``bottom``."""
     y = patch.y + drop_px
@@ -202,6 +275,17 @@ def _scaled(rgba: Plane, scale: float) -> Plane:
     )
     scaled = cv2.warpAffine(rgba, matrix, (width, height), flags=cv2.INTER_LINEAR)
     return np.asarray(scaled, np.uint8)
+
+
+def _smaller(rgba: Plane, x: int, y: int) -> tuple[Plane, int, int]:
+    """Return a picture of a full frame, and its corner there, as a draft has them."""
+    step = round(1 / DRAFT_SHARE)
+    left, top = x % step, y % step
+    right, bottom = -(left + rgba.shape[1]) % step, -(top + rgba.shape[0]) % step
+    whole = cv2.copyMakeBorder(rgba, top, bottom, left, right, cv2.BORDER_CONSTANT, value=0)
+    size = (whole.shape[1] // step, whole.shape[0] // step)
+    small = cv2.resize(whole, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8), x // step, y // step
 
 
 # Drawing a card ------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 REFERENCE_PX: Final = 100.0
 _SENTENCE_END = regex.compile(r"[.!?…。！？｡।॥؟۔]+[\p{Pf}\p{Pe}\"'’”]*\s*$")
 _CLAUSE_END = regex.compile(r"[,;:،؛、，；：–—][\p{Pf}\p{Pe}\"'’”]*\s*$")
+_HANGING = regex.compile(r"[&+]|\p{Latin}")
 # What a card costs that ends in mid-sentence or after a clause, beside uneven lengths (0–1).
 _MID_SENTENCE: Final = 0.4
 _AFTER_CLAUSE: Final = 0.12
@@ -29,6 +30,8 @@ _EXTRA_CARD: Final = 0.15
 EXTRA_CARDS_MAX: Final = 3
 # How much raggedness (share of the width, squared) a line end after a comma is worth.
 _LINE_BONUS: Final = 0.01
+# And one that leaves an ampersand or a lone letter hanging.
+_LINE_HANGS: Final = 0.012
 # A fraction of the width that sums of parts may be off by, for kerning between them.
 _ROUNDING: Final = 1e-6
 
@@ -146,7 +149,9 @@ def _balance_paragraph(parts: Sequence[Part], width: float) -> list[Line]:
 def _line_cost(last: Part, wide: float, aim: float, width: float) -> float:
     cost = ((wide - aim) / width) ** 2
     ends = _SENTENCE_END.search(last.text) or _CLAUSE_END.search(last.text)
-    return cost - (_LINE_BONUS if ends else 0.0)
+    if ends:
+        return cost - _LINE_BONUS
+    return cost + (_LINE_HANGS if _HANGING.fullmatch(last.text) else 0.0)
 
 
 def cards_needed(parts: Sequence[Part], width: float, lines_max: int) -> int:

@@ -26,6 +26,11 @@ ENTRY_ZOOM = 0.015
 FOCUS = (0.5, 0.45)
 """Where a picture is looked at when nothing tells what is in it: its middle, a little up."""
 SUBJECT_MARGIN = 0.04
+JUMP_STEP, JUMP_MAX = 0.12, 0.3
+"""How much closer each beat's framing is than the last one's, and before what it starts again."""
+ANCHORED_SHARE = 0.5
+"""How much of jumps and zooms is left where a subject has a place of its own: it has to fit there
+at the closest, and is to be large at the widest."""
 
 
 class Easing(StrEnum):
@@ -51,6 +56,7 @@ class PictureMotion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     zoom: float
     travel: float
+    sweep: float
     easing: Easing
     beat_s: float
     moves: tuple[Move, ...]
@@ -155,11 +161,24 @@ class Camera:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A picture of ``width``×``height`` px to move over, and the part of it to keep in frame."""
+    """A picture of ``width``×``height`` px to move over, and the part of it to keep in frame.
+
+    The widest window is ``widest`` px wide, 0 for as wide as the picture allows.  With ``anchor``
+    (shares of the frame) the subject's middle stays there, and pans go to the side only: it is
+    out of the way of the words there.
+    """
 
     width: float
     height: float
     subject: Box | None = None
+    widest: float = 0.0
+    anchor: tuple[float, float] | None = None
+
+
+def closest_zoom(motion: PictureMotion) -> float:
+    """Return how much smaller an anchored camera's smallest window is than its widest one."""
+    jumps = JUMP_MAX if motion.beat_s else 0.0
+    return (1 + ANCHORED_SHARE * (jumps + motion.zoom)) / (1 - ENTRY_ZOOM)
 
 
 def camera(
@@ -185,7 +204,7 @@ def camera(
     for index in range(count):
         kind = motion.moves[(first + index) % len(motion.moves)]
         sign = 1 if random.integers(2) else -1
-        wide, near = _windows(scene, aspect, motion, kind, sign, jump=0.12 * index % 0.3)
+        wide, near = _windows(scene, aspect, motion, kind, sign, jump=JUMP_STEP * index % JUMP_MAX)
         length = edges[index + 1] - edges[index]
         moves.append(Glide(edges[index], length, wide, near, motion.easing))
     return Camera(tuple(moves), aspect)
@@ -195,16 +214,26 @@ def _windows(
     scene: Scene, aspect: float, motion: PictureMotion, kind: Move, sign: int, *, jump: float
 ) -> tuple[Window, Window]:
     """Return the first and the last window of a move."""
-    widest = min(scene.width, scene.height * aspect) * (1 - ENTRY_ZOOM)
+    widest = min(scene.width, scene.height * aspect)
+    if scene.widest:
+        widest = min(widest, scene.widest)
+    widest *= 1 - ENTRY_ZOOM
+    zoom = motion.zoom
+    if scene.anchor is not None:
+        jump, zoom = ANCHORED_SHARE * jump, ANCHORED_SHARE * zoom
     focus = _focus(scene)
     if kind in (Move.PUSH_IN, Move.PULL_OUT):
         wide = _held(scene, aspect, focus, widest / (1 + jump))
-        near = _held(scene, aspect, focus, widest / (1 + jump + motion.zoom))
+        near = _held(scene, aspect, focus, widest / (1 + jump + zoom))
         return (wide, near) if kind is Move.PUSH_IN else (near, wide)
-    width = widest / (1 + jump + motion.zoom * 0.35)
-    reach = motion.travel * width / 2 * (sign if kind is Move.PAN else -sign)
+    width = widest / (1 + jump + zoom * 0.35)
     slack_x, slack_y = scene.width - width, scene.height - width / aspect
-    across = slack_x >= slack_y
+    across = slack_x >= slack_y or scene.anchor is not None
+    reach = motion.travel * width
+    if scene.subject is None:
+        # Nobody knows what matters in it: a good part of all of it is shown.
+        reach = max(reach, motion.sweep * max(slack_x, slack_y))
+    reach = reach / 2 * (sign if kind is Move.PAN else -sign)
     step = (reach, 0.0) if across else (0.0, reach)
     ends = [
         _held(scene, aspect, (focus[0] + way * step[0], focus[1] + way * step[1]), width)
@@ -226,7 +255,8 @@ def _focus(scene: Scene) -> tuple[float, float]:
 def _held(scene: Scene, aspect: float, centre: tuple[float, float], width: float) -> Window:
     """Return a window about a centre, moved so that it keeps the subject, then in the picture."""
     height = width / aspect
-    x, y = centre[0] - width / 2, centre[1] - height / 2
+    anchor = scene.anchor or (0.5, 0.5)
+    x, y = centre[0] - width * anchor[0], centre[1] - height * anchor[1]
     if scene.subject is not None:
         box = scene.subject
         x = _keep(x, width, box.x * scene.width, box.width * scene.width)
@@ -261,6 +291,7 @@ __all__ = [
     "Profile",
     "Scene",
     "camera",
+    "closest_zoom",
     "eased",
     "profiles",
     "wave",

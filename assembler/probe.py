@@ -19,7 +19,7 @@ import av
 import numpy as np
 
 from assembler.encode import open_packets
-from assembler.planes import Plane
+from assembler.planes import Frame, Plane
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -108,11 +108,11 @@ def probe(path: Path) -> Probe:
         raise ProbeError(f"the film cannot be read: {error}") from error
 
 
-def lumas(path: Path, runs: Sequence[tuple[int, int]]) -> Iterator[tuple[int, Plane]]:
+def pictures(path: Path, runs: Sequence[tuple[int, int]]) -> Iterator[tuple[int, Frame]]:
     """Decode runs of frames: each (keyframe, number of frames), in order and apart.
 
-    Yields frame number and luma (height×width, valid until the next one is asked for).  Raises
-    ``ProbeError``.
+    Yields frame number and picture (its planes are valid until the next one is asked for).
+    Raises ``ProbeError``.
     """
     wanted = {first + step for first, count in runs for step in range(count)}
     try:
@@ -128,19 +128,23 @@ def lumas(path: Path, runs: Sequence[tuple[int, int]]) -> Iterator[tuple[int, Pl
 
 def _decoded(
     packets: Iterator[Packet[VideoStream]], decoder: Any, wanted: set[int]
-) -> Iterator[tuple[int, Plane]]:
+) -> Iterator[tuple[int, Frame]]:
     """Feed the wanted packets alone; with neither B-frames nor threads each gives its frame."""
     for number, packet in enumerate(packet for packet in packets if packet.size):
         if number not in wanted:
             continue
-        pictures = decoder.decode(packet)
-        if len(pictures) != 1 or pictures[0].is_corrupt:
+        decoded = decoder.decode(packet)
+        if len(decoded) != 1 or decoded[0].is_corrupt:
             raise ProbeError(f"frame {number} cannot be decoded")
-        if pictures[0].format.name != "yuv420p":
-            raise ProbeError(f"frame {number} is {pictures[0].format.name}, not yuv420p")
-        plane = pictures[0].planes[0]
-        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
-        yield number, rows[:, : plane.width]
+        if decoded[0].format.name != "yuv420p":
+            raise ProbeError(f"frame {number} is {decoded[0].format.name}, not yuv420p")
+        yield number, Frame(*(_rows(plane) for plane in decoded[0].planes))
+
+
+def _rows(plane: Any) -> Plane:
+    """The pixels of a decoded plane, without what lies between its rows."""
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
+    return rows[:, : plane.width]
 
 
 def _picture(video: VideoStream, shown: Sequence[tuple[Fraction, Fraction, bool, int]]) -> Picture:
@@ -201,4 +205,4 @@ def _index_in_front(path: Path) -> bool:
     return False
 
 
-__all__ = ["Picture", "Probe", "ProbeError", "Track", "lumas", "probe"]
+__all__ = ["Picture", "Probe", "ProbeError", "Track", "pictures", "probe"]

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +22,25 @@ import msgspec
 import numpy as np
 
 from assembler import sound
-from assembler.encode import PieceInfo, encode_piece, fill, libraries
+from assembler.ahead import ahead
+from assembler.draft import as_drawn
+from assembler.encode import (
+    SOFTWARE,
+    EncodeError,
+    PieceInfo,
+    encode_piece,
+    fill,
+    libraries,
+    stand_in,
+)
 from assembler.film import Film
 from assembler.join import JoinError, join
-from assembler.planes import Frame
+from assembler.planes import Frame, frame_to_rgb
 from assembler.scenes import TEMPLATE
 from assembler.sound import Mixed
-from assembler.timeline import Piece, pieces
+from assembler.timeline import Piece, pieces, shown
 from assembler.verdict import Refused, judge
-from events.spec import CaptionRole, RenderSpec, Rung, Warned
+from events.spec import Archetype, CaptionRole, RenderSpec, Rung, Warned
 from events.types import Reason, Verdict
 
 Report = Callable[[int, int], None]
@@ -59,25 +71,50 @@ def render_body(  # noqa: PLR0917 - all that a body depends on, across the proce
     out: Path,
     quality: int,
     report: Report,
+    clips: Mapping[int, Path] | None = None,
 ) -> PieceInfo:
     """Draw and encode the body of a segment into ``out``.
 
     ``rungs`` has the rung of each segment; ``quality`` is how often better quality was asked
-    for.  Raises ``EncodeError``, and what ``Film.frame`` raises.
+    for; ``clips`` has the segments' clips, as far as they were generated.  Raises
+    ``EncodeError``, and what ``Film.frame`` raises.
     """
+    spec = as_drawn(spec)
     plan = spec.segments[segment]
-    film = Film(spec, rungs, sources)
-    return encode_piece(
-        _frames(film, plan.body_start, plan.body_frames),
-        plan.body_frames,
-        out,
-        spec.encoder,
-        fps=spec.fps,
-        width=spec.width,
-        height=spec.height,
-        quality=quality,
-        on_frame=lambda done: report(done, plan.body_frames),
-    )
+    film = Film(spec, rungs, sources, clips)
+    span = (plan.body_start, plan.body_frames)
+    # The last segment is what is left when other workers have none any more.
+    hurried = segment == len(spec.segments) - 1 and spec.encoder.codec == SOFTWARE
+    with closing(ahead(_frames(film, *span))) if hurried else nullcontext() as frames:
+        return _encoded(
+            film,
+            spec,
+            span,
+            out,
+            frames=frames,
+            quality=quality,
+            on_frame=lambda done: report(done, plan.body_frames),
+        )
+
+
+def draw_still(
+    spec: RenderSpec,
+    archetype: Archetype,
+    segment: int,
+    sources: Mapping[str, Path],
+    out: Path,
+) -> None:
+    """Draw the picture that an engine is to animate into the PNG ``out``.
+
+    It is a segment's first one, as it would be composed; ``spec`` is without words and watermark.
+    Raises what ``Film.frame`` raises.
+    """
+    rung = Rung(engine="", archetype=archetype)
+    film = Film(spec, (rung,) * len(spec.segments), sources)
+    start, _ = shown(spec, spec.segments[segment])
+    done, encoded = cv2.imencode(".png", frame_to_rgb(film.frame(start))[..., ::-1])
+    assert done
+    out.write_bytes(np.asarray(encoded).tobytes())
 
 
 def mix_soundtrack(spec: RenderSpec, sources: Mapping[str, Path], out: Path) -> Mixed:
@@ -94,14 +131,17 @@ def assemble(  # noqa: PLR0917 - all that a film depends on, across the process 
     folder: Path,
     facts: Mapping[str, Any],
     report: Report,
+    clips: Mapping[int, Path] | None = None,
 ) -> Assembled:
     """Draw the transitions, join all pieces and the sound, judge the film; files in ``folder``.
 
-    ``bodies`` maps segments to their files.  ``facts`` goes into the metadata as it is (plain
-    JSON values); its ``sound``, if there, holds ``lufs`` and ``true_peak_db`` as mixed, which
-    are measured otherwise.  Raises ``Refused``, and what ``Film.frame`` raises.
+    ``bodies`` maps segments to their files, ``clips`` those that were generated to their clips.
+    ``facts`` goes into the metadata as it is (plain JSON values); its ``sound``, if there, holds
+    ``lufs`` and ``true_peak_db`` as mixed, which are measured otherwise.  Raises ``Refused``, and
+    what ``Film.frame`` raises.
     """
-    film = Film(spec, rungs, sources)
+    spec = as_drawn(spec)
+    film = Film(spec, rungs, sources, clips)
     row = pieces(spec)
     output = folder / "film.mp4"
     with tempfile.TemporaryDirectory(dir=folder, prefix=".pieces-") as scratch:
@@ -113,7 +153,7 @@ def assemble(  # noqa: PLR0917 - all that a film depends on, across the process 
     verdict = judge(
         output,
         spec,
-        still=all(rung.engine == TEMPLATE for rung in rungs),
+        still=all(rung.engine == TEMPLATE or rung.still for rung in rungs),
         sound=_measured(facts),
         product=film if _proven(spec, rungs) else None,
     )
@@ -147,6 +187,42 @@ def jpeg(frame: Frame) -> bytes:
     return np.asarray(encoded).tobytes()
 
 
+def _encoded(
+    film: Film,
+    spec: RenderSpec,
+    span: tuple[int, int],
+    path: Path,
+    *,
+    frames: Iterable[Frame] | None = None,
+    quality: int = 0,
+    on_frame: Callable[[int], None] | None = None,
+) -> PieceInfo:
+    """Draw and encode ``span`` (first frame, count) with the film's encoder, or its stand-in.
+
+    A graphics card may be missing here, or be busy with too many films; joining sees to it that
+    the pieces fit.  ``frames`` are the span's, where they are drawn already; a film's frames are
+    drawn by one thread at a time, so what may have to be drawn again must not come drawn ahead.
+    """
+    size = {"fps": spec.fps, "width": spec.width, "height": spec.height}
+    try:
+        return encode_piece(
+            _frames(film, *span) if frames is None else frames,
+            span[1],
+            path,
+            spec.encoder,
+            **size,
+            quality=quality,
+            on_frame=on_frame,
+        )
+    except EncodeError:
+        if spec.encoder.codec == SOFTWARE:
+            raise
+    profile = stand_in(spec.encoder, **size)
+    return encode_piece(
+        _frames(film, *span), span[1], path, profile, **size, quality=quality, on_frame=on_frame
+    )
+
+
 def _frames(film: Film, start: int, count: int) -> Iterator[Frame]:
     """Draw a run of frames, one at a time."""
     return (film.frame(number) for number in range(start, start + count))
@@ -160,19 +236,21 @@ def _draw_transitions(
     total = sum(piece.frames for piece in spans)
     before = 0
     drawn: dict[int, Path] = {}
-    for piece in spans:
-        drawn[piece.index] = folder / f"{piece.index}.mp4"
-        encode_piece(
-            _frames(film, piece.start, piece.frames),
-            piece.frames,
-            drawn[piece.index],
-            spec.encoder,
-            fps=spec.fps,
-            width=spec.width,
-            height=spec.height,
-        )
-        before += piece.frames
-        report(before, total)
+    row_of_frames = chain.from_iterable(_frames(film, each.start, each.frames) for each in spans)
+    # Nothing else is left to do for the film: the next one is drawn while one is encoded.
+    hurried = spec.encoder.codec == SOFTWARE
+    with closing(ahead(row_of_frames)) if hurried else nullcontext() as frames:
+        for piece in spans:
+            drawn[piece.index] = folder / f"{piece.index}.mp4"
+            _encoded(
+                film,
+                spec,
+                (piece.start, piece.frames),
+                drawn[piece.index],
+                frames=islice(frames, piece.frames) if frames is not None else None,
+            )
+            before += piece.frames
+            report(before, total)
     return drawn
 
 
@@ -186,16 +264,16 @@ def _join(
             [piece.frames for piece in row],
             soundtrack,
             output,
-            profile=spec.encoder,
+            profile=stand_in(spec.encoder, fps=spec.fps, width=spec.width, height=spec.height),
             fps=spec.fps,
             width=spec.width,
             height=spec.height,
         )
     except JoinError as error:
         at = row[error.piece] if error.piece is not None else None
-        segment = at.index if at is not None and at.kind == "body" else None
+        segments = [at.index] if at is not None and at.kind == "body" else []
         where = f"the {at.kind} of segment {at.index} " if at is not None else ""
-        raise Refused(Reason.CORRUPT_OUTPUT, f"{where}{error}", segment) from error
+        raise Refused(Reason.CORRUPT_OUTPUT, f"{where}{error}", *segments) from error
     return [
         Warned(
             code="piece_encoded_again",
@@ -207,9 +285,13 @@ def _join(
 
 
 def _proven(spec: RenderSpec, rungs: Sequence[Rung]) -> bool:
-    """Whether the film must show a product as it was uploaded, and can be proven to."""
+    """Whether the film must show a product as it was uploaded, and can be proven to.
+
+    A draft is not: it is looked at, not posted.
+    """
     pictured = any(plan.asset is not None for plan in spec.segments)
-    return spec.brand_safe and pictured and all(rung.engine != TEMPLATE for rung in rungs)
+    asked = spec.brand_safe and not spec.draft
+    return asked and pictured and all(rung.engine != TEMPLATE for rung in rungs)
 
 
 def _measured(facts: Mapping[str, Any]) -> Mixed | None:
@@ -244,6 +326,7 @@ def _metadata(  # noqa: PLR0917 - it tells of all of them
             "height": spec.height,
             "fps": spec.fps,
             "frames": spec.frames,
+            "draft": spec.draft,
             "transition": spec.transition,
             "segments": [
                 {"start": plan.start, "frames": plan.frames, "asset": plan.asset, "rung": rung}
@@ -274,6 +357,7 @@ def _content(path: Path) -> dict[str, str | int]:
 __all__ = [
     "Assembled",
     "assemble",
+    "draw_still",
     "jpeg",
     "mix_soundtrack",
     "render_body",

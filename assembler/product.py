@@ -52,9 +52,10 @@ class Product:
         """Prepare ``pixels`` (straight RGBA, the product's box alone) for ``where``.
 
         ``cut_out`` tells a product with transparent surroundings; ``unit`` is the frame's width
-        over 1080 px.
+        over 1080 px.  Its ``outline`` is what its ground is made around: with a plate, the plate.
         """
         self.where = where
+        self.outline = where.box
         self.cut_out = cut_out
         self._motion, self._fps, self._unit = motion, fps, unit
         self._rise = motion.float_px * unit
@@ -170,6 +171,12 @@ class Silhouette:
             cv2.GaussianBlur(moved, (0, 0), max(blur_px * self.unit, 0.3)), np.float32
         )
 
+    def low(self) -> Floats:
+        """Return 0 for rows in the silhouette's upper half, going over to 1 at its foot: h."""
+        rows = np.arange(self.alpha.shape[0]) - self.reach
+        t = np.clip((rows / (self.alpha.shape[0] - 2 * self.reach) - 0.5) / 0.5, 0, 1)
+        return np.asarray(t * t * (3 - 2 * t), np.float32)
+
     def floor(self, blur_px: float, squash: float, near: float) -> Floats:
         """Return what the silhouette's lowest ``near`` (share) throws on the floor, blurred."""
         foot = self.alpha.shape[0] - self.reach
@@ -198,7 +205,8 @@ def shadows(shape: Silhouette, *, cut_out: bool, weight: float) -> list[Shade]:
     """Return the shadows of a product: on the floor if it is cut out, else on the wall."""
     if cut_out:
         contact = shape.floor(10, 0.16, 0.08) * 0.85 + shape.floor(34, 0.22, 0.4) * 0.5
-        ambient = shape.soft(46, 26) * 0.20
+        # Only low down: a shadow all around is a halo.
+        ambient = shape.soft(52, 30) * 0.22 * shape.low()[:, None]
         share = 1 - (1 - np.clip(contact, 0, 1)) * (1 - ambient)
     else:
         near, far = shape.soft(9, 5) * 0.30, shape.soft(44, 30) * 0.46

@@ -17,7 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assembler.planes import (
+    BLACK_Y,
     RGBA_TO_YUV,
+    WHITE_Y,
     Floats,
     Frame,
     Patch,
@@ -99,8 +101,11 @@ def make_level(
         return Level(x, y, exact, pad, luma, u, v)
     cut = _padded(_resized(np.ascontiguousarray(small[..., 3]), full), pad, alpha=True)
     cut_uv = _padded(np.ascontiguousarray(coarse[..., 3]), pad // 2, alpha=True)
-    # Interpolation overshoots: a colour may not exceed what its alpha allows.
-    return Level(x, y, exact, pad, np.minimum(luma, cut), u, v, cut, cut_uv)
+    # Interpolation overshoots: a luma may not leave the limits that its alpha allows.
+    lightest = cv2.convertScaleAbs(cut, alpha=WHITE_Y / 255)
+    darkest = cv2.convertScaleAbs(cut, alpha=BLACK_Y / 255)
+    held = np.asarray(cv2.max(cv2.min(luma, lightest), darkest), np.uint8)
+    return Level(x, y, exact, pad, held, u, v, cut, cut_uv)
 
 
 def _plane(rgba: Plane, index: int) -> Plane:
@@ -213,8 +218,7 @@ def make_wash(rgb: Floats) -> Wash:
     luma, u, v = (
         np.clip(np.rint(plane * 256), 0, 65023).astype(np.uint16) for plane in yuv_floats(rgb)
     )
-    # Chroma is cut to 8 bits as it is drawn: half a code more makes that a rounding.
-    return Wash(luma, u + np.uint16(128), v + np.uint16(128))
+    return Wash(luma, u, v)
 
 
 def ordered(height: int, width: int) -> Plane16:
@@ -236,21 +240,29 @@ class Dither:
     def __init__(self, width: int, height: int) -> None:
         """Prepare for frames of ``width``×``height`` px."""
         self._below = ordered(height, width)
+        # Turned upside down: chroma does not step where luma does.
+        self._below_uv = np.ascontiguousarray(ordered(height // 2, width // 2)[::-1])
         self._room = np.empty((height, width), np.uint16)
         self._room_uv = np.empty((height // 2, width // 2), np.uint16)
 
     def draw(self, wash: Wash, window: Window, frame: Frame) -> None:
-        """Fill a frame with a window of a wash."""
+        """Fill a frame, or the upper part of one, with a window of a wash."""
         height, width = frame.y.shape
         deep = window.width * height / width
-        self._plane(wash.luma, window, deep, self._room, frame.y)
-        self._plane(wash.u, window, deep, self._room_uv, frame.u)
-        self._plane(wash.v, window, deep, self._room_uv, frame.v)
+        self._plane(wash.luma, window, deep, (self._room, self._below), frame.y)
+        self._plane(wash.u, window, deep, (self._room_uv, self._below_uv), frame.u)
+        self._plane(wash.v, window, deep, (self._room_uv, self._below_uv), frame.v)
 
     def _plane(
-        self, plane: Plane16, window: Window, deep: float, room: Plane16, out: Plane
+        self,
+        plane: Plane16,
+        window: Window,
+        deep: float,
+        buffers: tuple[Plane16, Plane16],
+        out: Plane,
     ) -> None:
         rows, columns = out.shape
+        room, below = (each[:rows] for each in buffers)
         step_x, step_y = window.width / columns, deep / rows
         matrix = np.array(
             [
@@ -269,9 +281,8 @@ class Dither:
             borderMode=cv2.BORDER_REPLICATE,
         )
         cv2.resize(small, (columns, rows), dst=room, interpolation=cv2.INTER_LINEAR)
-        if room is self._room:
-            cv2.add(room, self._below, dst=room)
-        cv2.extractChannel(room.view(np.uint8).reshape(rows, columns, 2), 1, dst=out)
+        cv2.add(room, below, dst=room)
+        np.right_shift(room, 8, out=out, casting="unsafe")
 
 
 __all__ = [

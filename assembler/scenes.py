@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 import numpy as np
 
 from assembler import backgrounds
 from assembler.backgrounds import PATTERNS, Stage
-from assembler.captions import block_box
+from assembler.cards import RIM_PX, plain_card, print_card
+from assembler.clips import ClipError, ClipLayer
 from assembler.colour import Tone, accent
+from assembler.kept import PARTS_KEPT, Kept
 from assembler.layers import (
     Beats,
     Drift,
     Layer,
-    Panel,
-    PictureLayer,
     ShapesLayer,
     WashLayer,
 )
-from assembler.layout import clear_middle, place, product_areas, safe_box, stage_box
-from assembler.motion import Camera, Profile, Scene, camera, profiles
-from assembler.planes import Patch, rows
+from assembler.layout import around, clear_middle, place, product_areas, safe_box, stage_box
+from assembler.motion import Profile, profiles
+from assembler.pictures import SUBJECT_ROOM, Pictures, shrunk
 from assembler.product import (
     SMALL_SHARE,
     Product,
@@ -39,48 +38,16 @@ from assembler.product import (
 from assembler.sampling import Dither
 from assembler.stills import Pixels, read_still
 from assembler.template import template_layer
+from assembler.timeline import shown
 from events.spec import Archetype, Asset, AssetRole, Box, Motion, RenderSpec, Rung, SegmentPlan
 
-Made = TypeVar("Made")
-
 TEMPLATE = "template"
-COVER_SHARE_MIN = 0.30
-"""A picture of which less would be seen if it filled the frame is shown as a panel instead."""
-COVER_SCALE_MAX = 2.6
-"""A picture that would have to grow more than this to fill the frame is shown as a panel."""
-PANEL_SCALE_MAX = 2.0
 PRODUCT_SCALE_MAX = 1.6
-PANEL_ASPECT_HERO = 1.6
-PANEL_ASPECT_MEME = 1.0
-PANEL_ASPECT_MIN = 0.8
-PANEL_MIDDLE = 0.44
-PANEL_EDGE = 0.04
-RIM_PX = 14
-PERSON_FOCUS = Box(x=0.42, y=0.28, width=0.16, height=0.16)
+HERO_SCALE_MAX = 2.0
+TINY_PX = 200
+"""A picture smaller than this is set on a plate and needs no rim."""
 LIVELY = (Motion.PUNCHY, Motion.CHAOTIC)
-PARTS_KEPT = 6
 PALE_FROM = 0.85
-
-
-class Kept:
-    """A few made things, the least recently used given up first."""
-
-    def __init__(self, most: int) -> None:
-        """Keep at most ``most`` things."""
-        self._most = most
-        self._things: OrderedDict[Hashable, object] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._things)
-
-    def get(self, key: Hashable, make: Callable[[], Made]) -> Made:
-        """Return what is kept under a key, made now if it is not there."""
-        if key not in self._things:
-            self._things[key] = make()
-            while len(self._things) > self._most:
-                self._things.popitem(last=False)
-        self._things.move_to_end(key)
-        return self._things[key]  # type: ignore[return-value]
 
 
 DECODED = Kept(2)
@@ -101,13 +68,22 @@ class View:
 class Scenes:
     """Makes the views of a film's segments; everything in it follows from the plan alone."""
 
-    def __init__(self, spec: RenderSpec, sources: Mapping[str, Path]) -> None:
-        """Take a plan and where its stills lie (sha256 to file)."""
-        self._spec, self._sources = spec, sources
+    def __init__(
+        self,
+        spec: RenderSpec,
+        sources: Mapping[str, Path],
+        clips: Mapping[int, Path] | None = None,
+        parts: Kept | None = None,
+    ) -> None:
+        """Take a plan, where its stills lie (sha256 to file), and clips by their segments.
+
+        ``parts`` has grounds and products of this film that were made before.
+        """
+        self._spec, self._sources, self._clips = spec, sources, clips or {}
         self._aspect = spec.width / spec.height
         self._unit = spec.width / 1080
         self._dither = Dither(spec.width, spec.height)
-        self._parts = Kept(PARTS_KEPT)
+        self._parts = parts if parts is not None else Kept(PARTS_KEPT)
         self._profile: Profile = profiles()[spec.style.motion]
         self._product_profile: Profile = profiles()[spec.style.product_motion]
 
@@ -116,128 +92,49 @@ class Scenes:
         if rung.engine == TEMPLATE:
             layer = self._parts.get(TEMPLATE, lambda: template_layer(self._spec, self._dither))
             return View(layer)
+        if rung.generates:
+            return self._generated(plan, rung)
         if plan.asset is None:
             return View(self._words_ground(plan))
         asset = self._spec.assets[plan.asset]
         if asset.role is AssetRole.BACKGROUND:
-            return View(self._full(plan, asset, PANEL_ASPECT_HERO))
+            return View(self._picture(plan, asset, meme=False))
         match rung.archetype:
             case Archetype.OVERLAY:
                 return self._overlay(plan, plan.asset)
             case Archetype.PRODUCT_HERO:
                 if asset.has_alpha:
                     return self._stage_hero(plan, plan.asset)
-                return View(self._full(plan, asset, PANEL_ASPECT_HERO))
+                return View(self._picture(plan, asset, meme=False))
             case Archetype.MEME_TEXT:
                 if asset.has_alpha:
                     return self._meme_cut_out(plan, plan.asset)
-                return View(self._full(plan, asset, PANEL_ASPECT_MEME))
+                return View(self._picture(plan, asset, meme=True))
+
+    def _generated(self, plan: SegmentPlan, rung: Rung) -> View:
+        """Return a generated clip, and before it the product where it is not to be generated."""
+        if plan.index not in self._clips:
+            raise ClipError(f"segment {plan.index} was generated, and its clip is not here")
+        start, _ = shown(self._spec, plan)
+        spec = self._spec
+        layer = ClipLayer(self._clips[plan.index], start, spec.fps, spec.width, spec.height)
+        if plan.asset is None or self._spec.assets[plan.asset].role is AssetRole.BACKGROUND:
+            return View(layer)
+        match rung.archetype:
+            case Archetype.OVERLAY:
+                return View(layer, self._overlay_product(plan.asset))
+            case Archetype.MEME_TEXT if self._spec.brand_safe:
+                return View(layer, self._meme_product(plan.asset))
+            case _:
+                return View(layer)
 
     def _still(self, asset: Asset) -> Pixels:
         sha = asset.still.sha256
         return DECODED.get(sha, lambda: read_still(self._sources[sha]))
 
-    # What fills the frame.
-
-    def _full(self, plan: SegmentPlan, asset: Asset, panel_aspect: float) -> Layer:
-        """Return a picture that covers the frame, or a panel if it is too wide or too small."""
-        width, height = asset.width, asset.height
-        shape = width / height
-        seen = min(shape / self._aspect, self._aspect / shape)
-        grown = max(self._spec.width / width, self._spec.height / height)
-        most = COVER_SCALE_MAX * self._unit
-        wide = shape > panel_aspect if panel_aspect == PANEL_ASPECT_MEME else False
-        if seen < COVER_SHARE_MIN or grown > most or wide:
-            return self._panel(plan, asset, panel_aspect)
-        return PictureLayer(
-            self._still(asset), self._camera(plan, asset, self._aspect), self._spec.width
-        )
-
-    def _camera(self, plan: SegmentPlan, asset: Asset, aspect: float) -> Camera:
-        start, frames = self._shown(plan)
-        subject = asset.subject
-        if subject is None and asset.role is AssetRole.PERSON:
-            subject = PERSON_FOCUS
-        return camera(
-            Scene(asset.width, asset.height, subject),
-            aspect,
-            self._product_profile.picture,
-            seed=plan.seed,
-            start=start,
-            frames=frames,
-            fps=self._spec.fps,
-        )
-
-    def _shown(self, plan: SegmentPlan) -> tuple[int, int]:
-        """Return the first frame and the number of frames at which any of a segment is seen."""
-        row = self._spec.segments
-        at = next(place for place, each in enumerate(row) if each.index == plan.index)
-        start, end = plan.body_start, plan.body_start + plan.body_frames
-        if at > 0:
-            start = row[at - 1].body_start + row[at - 1].body_frames
-        if at + 1 < len(row):
-            end = row[at + 1].body_start
-        return start, end - start
-
-    def _panel(self, plan: SegmentPlan, asset: Asset, panel_aspect: float) -> Layer:
-        """Return a picture set smaller over its own blurred copy."""
-        width = self._spec.width
-        shown = min(max(asset.width / asset.height, PANEL_ASPECT_MIN), panel_aspect)
-        grown = width / min(asset.width, asset.height * shown)
-        under: list[Patch] = []
-        if grown <= PANEL_SCALE_MAX * 1.4 * self._unit:
-            area = self._across(shown, low=panel_aspect == PANEL_ASPECT_MEME)
-            solid = np.full((64, 64), 255, np.uint8)
-            shape = Silhouette(solid, _box(area), self._unit)
-            for shade in shadows(shape, cut_out=False, weight=1.25):
-                # Nothing of it is seen below the picture itself.
-                under.append(rows(shade.patch, -width, area[1]))
-                under.append(rows(shade.patch, area[1] + area[3], self._spec.height))
-        else:
-            within = stage_box(self._spec)
-            where = place(
-                product_areas(self._spec, within),
-                asset.width,
-                asset.height,
-                room=RIM_PX * 2 * self._unit,
-                scale_max=PANEL_SCALE_MAX * self._unit,
-                towards=clear_middle(self._spec, within),
-            )
-            area = _even_area(where.box)
-            under.extend(self._mount(_box(area), accent(asset.palette)))
-        picture = PictureLayer(
-            self._still(asset), self._camera(plan, asset, area[2] / area[3]), area[2]
-        )
-        return Panel(self._own_ground(plan, asset, 0.8), under, picture, area)
-
-    def _across(self, shown: float, *, low: bool) -> tuple[int, int, int, int]:
-        """Return the area of a panel as wide as the frame, beside the captions if it can be.
-
-        With ``low`` it goes below captions in the middle, as far down as the frame's end allows.
-        """
-        width, height = self._spec.width, self._spec.height
-        gap = 2 * RIM_PX * self._unit
-        tall = width / shown
-        top, bottom = height * PANEL_EDGE, height * (1 - PANEL_EDGE)
-        y = height * PANEL_MIDDLE - tall / 2
-        block = block_box(self._spec.captions)
-        if block is not None and low and block.y - top < height / 2:
-            y = block.y + block.height + gap
-            tall = min(tall, bottom - y)
-        elif block is not None and block.y > height / 2:
-            y = min(y, max(block.y - gap - tall, top))
-        return _even_area(Box(x=0, y=max(y, 0), width=width, height=min(tall, height)))
-
-    def _mount(self, box: Box, tones: Tone) -> tuple[Patch, ...]:
-        """Return what a small picture is set on: a plate if it is tiny, else a light border."""
-        if max(box.width, box.height) < self._spec.width * SMALL_SHARE * 0.6:
-            within = stage_box(self._spec)
-            return plate(box, within, self._unit, Tone(0.96, 0.008, tones.hue))
-        rim = RIM_PX * self._unit
-        outer = Box(
-            x=box.x - rim, y=box.y - rim, width=box.width + 2 * rim, height=box.height + 2 * rim
-        )
-        return plate(outer, outer, self._unit * 0.35, Tone(0.97, 0.006, tones.hue))
+    def _picture(self, plan: SegmentPlan, asset: Asset, *, meme: bool) -> Layer:
+        made = Pictures(self._spec, self._product_profile, self._still, self._set_on)
+        return made.layer(plan, asset, meme=meme)
 
     # Grounds.
 
@@ -248,6 +145,12 @@ class Scenes:
             motion, drift=motion.drift * share, swell=motion.swell * share
         )
         return Drift(motion, self._spec.fps, self._aspect, phase, flow)
+
+    def _set_on(self, plan: SegmentPlan, asset: Asset) -> Layer:
+        """Return what a picture is set on that does not fill the frame."""
+        if self._spec.archetype is Archetype.MEME_TEXT:
+            return self._words_ground(plan)
+        return self._own_ground(plan, asset, 0.8)
 
     def _own_ground(self, plan: SegmentPlan, asset: Asset, dim: float) -> Layer:
         stage = self._stage(None)
@@ -298,19 +201,23 @@ class Scenes:
     def _product(self, index: int, within: Box, scale_max: float) -> Product:
         """Return a product at its place, out of the way of captions and watermark."""
         asset = self._spec.assets[index]
-        pixels = _visible(self._still(asset), asset)
-        high, wide = pixels.shape[:2]
+        pixels = _visible(self._still(asset), asset, within)
         motion = self._product_profile.product
         areas = product_areas(self._spec, within)
-        room = Product.room(motion, self._unit, areas[0])
+        rim = self._rim(pixels, asset)
+        room = Product.room(motion, self._unit, areas[0]) + rim * self._unit
         where = place(
             areas,
-            wide,
-            high,
+            pixels.shape[1],
+            pixels.shape[0],
             room=room,
             scale_max=scale_max * self._unit,
             towards=clear_middle(self._spec, within),
         )
+        if rim:
+            tones = accent(asset.palette)
+            pixels = print_card(pixels, where.scale, self._unit, Tone(0.975, 0.006, tones.hue))
+            where = around(where, pixels.shape[1], pixels.shape[0])
         product = Product(
             pixels,
             where,
@@ -322,6 +229,11 @@ class Scenes:
         self._dress(product, pixels, asset, areas[0])
         return product
 
+    def _rim(self, pixels: Pixels, asset: Asset) -> float:
+        """Return how broad a rim a picture with corners gets, at a frame 1080 px wide."""
+        plain = asset.subject is not None
+        return 0.0 if asset.has_alpha or plain or min(pixels.shape[:2]) < TINY_PX else RIM_PX
+
     def _dress(self, product: Product, pixels: Pixels, asset: Asset, area: Box) -> None:
         """Give a product its plate, glow and shadow."""
         box, style = product.where.box, self._spec.style
@@ -329,9 +241,9 @@ class Scenes:
         if max(box.width, box.height) < SMALL_SHARE * min(area.width, area.height):
             pale = asset.has_alpha and product.brightness > PALE_FROM
             paper = Tone(0.3 if pale else 0.965, 0.01, tones.hue)
-            product.shades = [
-                Shade(patch, breathes=False) for patch in plate(box, area, self._unit, paper)
-            ]
+            below, card = plate(box, area, self._unit, paper)
+            product.shades = [Shade(patch, breathes=False) for patch in (below, card)]
+            product.outline = Box(x=card.x, y=card.y, width=card.width, height=card.height)
             return
         shape = Silhouette(np.ascontiguousarray(pixels[..., 3]), box, self._unit)
         lights = [glow(shape, tones)] if style.glow else []
@@ -339,75 +251,90 @@ class Scenes:
         dark = shadows(shape, cut_out=asset.has_alpha, weight=weight)
         product.shades = lights + dark
 
-    def _behind(self, plan: SegmentPlan, asset: Asset, product: Product) -> Layer:
+    def _behind(self, plan: SegmentPlan, asset: Asset, product: Product, *, hero: bool) -> Layer:
         """Return the ground of a product: by the style, from its palette or its own blur."""
-        spec, style = self._spec, self._spec.style
-        stage = self._stage(product.where.box)
+        style, width = self._spec.style, self._spec.width
+        stage = self._stage(product.outline)
         tones, light = accent(asset.palette), product.brightness
         key = (asset.still.sha256, plan.asset)
         if style.motion in LIVELY:
             variant = plan.index % 2
+            make = backgrounds.rays if hero else backgrounds.bold
             level = self._parts.get(
-                ("bold", variant, *key),
-                lambda: backgrounds.bold(tones, stage, light, spec.width, variant=variant),
+                ("bold", hero, variant, *key),
+                lambda: make(tones, stage, light, width, variant=variant),
             )
-            # The disc is the product's own: it hardly leaves it, in no segment.
-            return ShapesLayer(level, self._drift(0, share=0.25), spec.width)
+            # What is behind the product is its own: it hardly leaves it, in no segment.
+            return ShapesLayer(level, self._drift(0, share=0.25), width)
         if style.motion is Motion.MINIMAL:
-            wash = self._parts.get(("plain", *key), lambda: backgrounds.plain(tones, stage))
-        elif style.glow:
+            level = self._parts.get(
+                ("shelf", *key), lambda: backgrounds.shelf(tones, stage, width)
+            )
+            return ShapesLayer(level, self._drift(0, share=0.0), width)
+        if style.glow:
             wash = self._parts.get(("night", *key), lambda: backgrounds.night(tones, stage))
-        elif asset.has_alpha:
+        elif not asset.has_alpha and asset.subject is None:
+            return self._own_ground(plan, asset, 0.62)
+        elif hero:
             wash = self._parts.get(
                 ("studio", *key), lambda: backgrounds.studio(tones, stage, light)
             )
         else:
-            return self._own_ground(plan, asset, 0.62)
+            wash = self._parts.get(
+                ("daylight", *key), lambda: backgrounds.daylight(tones, stage, light)
+            )
         return WashLayer(wash, self._drift(plan.seed), self._dither)
 
     def _overlay(self, plan: SegmentPlan, index: int) -> View:
-        product = self._parts.get(
+        product = self._overlay_product(index)
+        return View(self._behind(plan, self._spec.assets[index], product, hero=False), product)
+
+    def _overlay_product(self, index: int) -> Product:
+        return self._parts.get(
             ("product", index),
             lambda: self._product(index, safe_box(self._spec), PRODUCT_SCALE_MAX),
         )
-        return View(self._behind(plan, self._spec.assets[index], product), product)
 
     def _stage_hero(self, plan: SegmentPlan, index: int) -> View:
         product = self._parts.get(
             ("hero", index),
-            lambda: self._product(index, stage_box(self._spec), PANEL_SCALE_MAX),
+            lambda: self._product(index, stage_box(self._spec), HERO_SCALE_MAX),
         )
-        return View(self._behind(plan, self._spec.assets[index], product), product)
+        return View(self._behind(plan, self._spec.assets[index], product, hero=True), product)
 
     def _meme_cut_out(self, plan: SegmentPlan, index: int) -> View:
-        product = self._parts.get(
+        return View(self._words_ground(plan), self._meme_product(index))
+
+    def _meme_product(self, index: int) -> Product:
+        return self._parts.get(
             ("meme", index),
-            lambda: self._product(index, stage_box(self._spec), PANEL_SCALE_MAX),
+            lambda: self._product(index, stage_box(self._spec), HERO_SCALE_MAX),
         )
-        return View(self._words_ground(plan), product)
 
 
-def _box(area: tuple[int, int, int, int]) -> Box:
-    return Box(x=area[0], y=area[1], width=area[2], height=area[3])
+def _visible(pixels: Pixels, asset: Asset, within: Box) -> Pixels:
+    """Return the part of a picture that is the product: its empty margins are not.
 
-
-def _even_area(box: Box) -> tuple[int, int, int, int]:
-    """Return a box with even corners and sizes, at least 2 px each way."""
-    return (
-        2 * round(box.x / 2),
-        2 * round(box.y / 2),
-        max(2, 2 * round(box.width / 2)),
-        max(2, 2 * round(box.height / 2)),
-    )
-
-
-def _visible(pixels: Pixels, asset: Asset) -> Pixels:
-    """Return the part of a cut-out that is not empty: its margins are no product."""
+    What stands before a plain ground comes on a card of that ground.  A product without alpha is
+    no larger than it may be seen ``within`` a box of the frame.
+    """
     if not asset.has_alpha:
-        return pixels
+        part = pixels if asset.subject is None else _about(pixels, asset.subject)
+        high, wide = part.shape[:2]
+        part, _ = shrunk(part, min(within.width / wide, within.height / high))
+        return part if asset.subject is None else plain_card(part)
     seen = pixels[..., 3] > 0
     rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
     return np.ascontiguousarray(pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+
+
+def _about(pixels: Pixels, subject: Box) -> Pixels:
+    """Return the part of a picture about its subject, with room for its shadow."""
+    high, wide = pixels.shape[:2]
+    room = SUBJECT_ROOM * max(subject.width * wide, subject.height * high)
+    top, left = subject.y * high - room, subject.x * wide - room
+    bottom, right = top + subject.height * high + 2 * room, left + subject.width * wide + 2 * room
+    return pixels[max(0, int(top)) : math.ceil(bottom), max(0, int(left)) : math.ceil(right)]
 
 
 __all__ = ["Beats", "Scenes", "View"]

@@ -1,12 +1,15 @@
-"""Uploads become stills: upright 8-bit sRGB PNGs with straight alpha, at most 4096 px long.
+"""Uploads become stills: upright 8-bit sRGB pictures with straight alpha, at most 4096 px long.
 
 Whatever a client sends is read here once, within stated limits, and what it is is told by
-decoding it.  What a picture looks like on the screen is not decided here.
+decoding it.  A PNG or JPEG that already is such a picture stays as it is, byte for byte: writing
+a photograph anew takes longer than drawing half a second of film.  All else is written as PNG.
+What a picture looks like on the screen is not decided here.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +19,7 @@ import numpy as np
 import skia
 from numpy.typing import NDArray
 
+from assembler.subjects import plain_subject
 from events.spec import Box
 
 Pixels = NDArray[np.uint8]
@@ -29,6 +33,11 @@ PALETTE_GAP = 10
 STRIP_ROWS = 256
 OPAQUE_FROM = 128
 SUBJECT_ALPHA_MIN = 24
+
+PNG = "image/png"
+KEPT = {b"\x89PNG\r\n\x1a\n": PNG, b"\xff\xd8\xff": "image/jpeg"}
+"""How a file begins that may be its own still, and its media type."""
+MAGIC_BYTES = 8
 
 FORMATS = "PNG, JPEG, WebP, GIF or BMP"
 
@@ -63,7 +72,8 @@ class Still:
     """What was ingested: size in px, whether any pixel is not opaque, where the subject is.
 
     ``subject`` is in fractions of the still, None where nothing tells; ``palette`` holds up to
-    five ``#rrggbb`` colours of the visible pixels, the most frequent first.
+    five ``#rrggbb`` colours of the visible pixels, the most frequent first.  ``media_type`` is
+    that of the still's file.
     """
 
     width: int
@@ -71,6 +81,7 @@ class Still:
     has_alpha: bool
     subject: Box | None
     palette: tuple[str, ...]
+    media_type: str
 
 
 def ingest_still(
@@ -90,24 +101,51 @@ def ingest_still(
             error.of_mask = True
             raise
     has_alpha = bool((pixels[..., 3] < 255).any())  # noqa: PLR2004
-    subject = _subject(pixels[..., 3]) if has_alpha else None
+    subject = _subject(pixels[..., 3]) if has_alpha else plain_subject(pixels)
     if has_alpha and subject is None:
         raise StillError(
             "no pixel of the picture is visible" if mask is None else "the mask hides everything",
             hint="white parts of a mask are kept, black parts are cut away",
         )
-    write_still(pixels, out, has_alpha=has_alpha)
+    media_type = None if mask is not None else _kept(path, pixels, out)
+    if media_type is None:
+        media_type = PNG
+        write_still(pixels, out, has_alpha=has_alpha)
     height, width = pixels.shape[:2]
-    return Still(width, height, has_alpha, subject, _palette(pixels))
+    return Still(width, height, has_alpha, subject, _palette(pixels), media_type)
+
+
+def _kept(path: Path, pixels: Pixels, out: Path) -> str | None:
+    """Take an upload as its own still; return its media type, or None where it is not one.
+
+    It is one if it reads, as stills are read, to the very pixels that it was decoded to: neither
+    turned nor scaled, in no other colours and no more bits than a still has.
+    """
+    with path.open("rb") as file:
+        head = file.read(MAGIC_BYTES)
+    media_type = next((kind for magic, kind in KEPT.items() if head.startswith(magic)), None)
+    if media_type is None:
+        return None
+    try:
+        same = np.array_equal(read_still(path), pixels)
+    except StillError:
+        return None
+    if not same:
+        return None
+    shutil.copyfile(path, out)
+    return media_type
 
 
 def read_still(path: Path) -> Pixels:
-    """Return the pixels of a still that ``ingest_still`` wrote.
+    """Return the pixels of a still that ``ingest_still`` made.
 
     Raises StillError where the file is not one.
     """
-    found = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
-    if found is None or found.ndim != 3:  # noqa: PLR2004
+    try:
+        found = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        found = None
+    if found is None or found.ndim != 3 or found.dtype != np.uint8:  # noqa: PLR2004
         raise StillError("a stored still cannot be decoded")
     code = cv2.COLOR_BGRA2RGBA if found.shape[2] == 4 else cv2.COLOR_BGR2RGBA  # noqa: PLR2004
     pixels: Pixels = cv2.cvtColor(found, code).astype(np.uint8, copy=False)
@@ -117,9 +155,11 @@ def read_still(path: Path) -> Pixels:
 def write_still(pixels: Pixels, out: Path, *, has_alpha: bool) -> None:
     """Write a PNG, quickly compressed; raises OSError where it cannot be written."""
     code = cv2.COLOR_RGBA2BGRA if has_alpha else cv2.COLOR_RGBA2BGR
-    # One filter for all rows instead of a choice a row: quicker to write and to read.
+    # One filter for all rows instead of a choice a row, and no search for more than runs: of a
+    # photograph quicker to write and to read, and smaller, than what zlib chooses.
     options = [
-        cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_SUB,
+        cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP,
+        cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE,
     ]  # fmt: skip
     done, encoded = cv2.imencode(".png", cv2.cvtColor(pixels, code), options)
     assert done, "a picture in memory can be encoded"
@@ -321,6 +361,7 @@ def _clusters(colours: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArra
 
 
 __all__ = [
+    "PNG",
     "Pixels",
     "Still",
     "StillError",

@@ -128,6 +128,18 @@ def pieces(spec: RenderSpec) -> tuple[Piece, ...]:
     return tuple(row)
 
 
+def shown(spec: RenderSpec, plan: SegmentPlan) -> tuple[int, int]:
+    """The first frame and the number of frames at which any of a segment is seen."""
+    row = spec.segments
+    at = next(place for place, each in enumerate(row) if each.index == plan.index)
+    start, end = plan.body_start, plan.body_start + plan.body_frames
+    if at > 0:
+        start = row[at - 1].body_start + row[at - 1].body_frames
+    if at + 1 < len(row):
+        end = row[at + 1].body_start
+    return start, end - start
+
+
 def weight(k: int, transition_frames: int) -> float:
     """Share of the later segment in frame ``k`` of a transition; never 0 and never 1."""
     return (k + 1) / (transition_frames + 1)
@@ -144,6 +156,7 @@ __all__ = [
     "segment_frames",
     "segment_plans",
     "segment_seed",
+    "shown",
     "target_frames",
     "transition_frames",
     "weight",

@@ -12,16 +12,14 @@ from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
-from typing import Protocol
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from assembler.encode import BT709, LIMITED_RANGE
 from assembler.loudness import RATE, integrated_lufs, true_peak_db
-from assembler.planes import Plane
-from assembler.probe import Probe, ProbeError, lumas, probe
+from assembler.probe import Probe, ProbeError, pictures, probe
+from assembler.proof import DEPTH, Product, Sight, at_fault, mean_ssim, sight, told
 from assembler.sound import Mixed, SoundError, decode
 from events.spec import Motion, RenderSpec, Warned
 from events.types import ProductProof, Reason, Verdict
@@ -39,46 +37,29 @@ FROZEN_BYTES_PER_PIXEL_MAX = 1 / 400
 """A picture stands still if two samples differ in luma by less than this on average, and a frame
 between them takes no more bytes than that: a slow motion is far above both."""
 
-SOUND_SLACK_S = Fraction(1, 1000)
+TOLD_AGAIN = frozenset({"draft", "encoder_downgraded"})
+"""What the plan warned of and whoever has only the verdict must know, too."""
 
-PROOF_SAMPLES_MAX = 8
-PROOF_DEPTH = 4
-"""The product is looked at this many frames into a body: keyframes alone flatter the encoder."""
-SSIM_MIN = 0.96
-SSIM_MEAN_MIN = 0.98
-SSIM_WINDOW = 7
-SSIM_BAND = 64
-SSIM_C1 = (0.01 * 255) ** 2
-SSIM_C2 = (0.03 * 255) ** 2
+SOUND_SLACK_S = Fraction(1, 1000)
 
 
 class Refused(Exception):
-    """The film must not be shipped; ``segment`` is the one to render again, where one is."""
+    """The film must not be shipped; ``segments`` are those to render again, the worst first."""
 
-    def __init__(self, reason: Reason, detail: str, segment: int | None = None) -> None:
+    def __init__(self, reason: Reason, detail: str, *segments: int) -> None:
         """Keep why, in words with figures, and where."""
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
-        self.segment = segment
-
-
-class Product(Protocol):
-    """What the film should show of the product: the undamaged picture, and where to look."""
-
-    def lossless_product(self, n: int) -> Plane:
-        """Luma of frame ``n`` as it was before encoding, height×width."""
-
-    def product_mask(self, n: int) -> Plane:
-        """255 where frame ``n`` shows the product and nothing over it, else 0; height×width."""
+        self.segments = segments
 
 
 @dataclass(slots=True)
 class _Looks:
-    """What sampling finds: the coarse luma of each sample, and the product's likeness."""
+    """What sampling finds: the coarse luma of each sample, and how the product looks."""
 
     samples: list[tuple[int, NDArray[np.float32]]] = field(default_factory=list)
-    ssims: list[tuple[int, float]] = field(default_factory=list)
+    sights: list[Sight] = field(default_factory=list)
 
 
 def judge(
@@ -108,6 +89,7 @@ def judge(
     moving = not still and spec.style.motion is not Motion.MINIMAL
     bitrate_kbps = round(found.bytes * 8 * spec.fps / (1000 * spec.frames))
     warnings = (
+        *(warned for warned in spec.warnings if warned.code in TOLD_AGAIN),
         *_black(looks, spec),
         *(_frozen(looks, found.picture.sizes, spec) if moving else ()),
         *_heavy(bitrate_kbps, spec),
@@ -131,41 +113,6 @@ def judge(
         product=proof,
         warnings=warnings,
     )
-
-
-def ssim(one: Plane, other: Plane, mask: NDArray[np.bool_]) -> float:
-    """Mean structural similarity of two lumas where ``mask`` is, which is somewhere.
-
-    Windows of 7×7 with equal weights; in bands of rows, which stay in the processor's cache.
-    """
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    assert rows.size > 0
-    reach = SSIM_WINDOW // 2
-    across = slice(max(0, columns[0] - reach), columns[-1] + reach + 1)
-    total, count = 0.0, 0
-    for top in range(rows[0], rows[-1] + 1, SSIM_BAND):
-        bottom = min(top + SSIM_BAND, rows[-1] + 1)
-        first = max(0, top - reach)
-        band = slice(first, bottom + reach)
-        likeness = _likenesses(one[band, across], other[band, across])
-        inside = mask[top:bottom, across]
-        total += float(likeness[top - first : bottom - first][inside].sum(dtype=np.float64))
-        count += int(inside.sum())
-    return total / count
-
-
-def _likenesses(one: Plane, other: Plane) -> NDArray[np.floating]:
-    """Structural similarity around each pixel of two equally large parts."""
-    a, b = one.astype(np.float32), other.astype(np.float32)
-    mean_a, mean_b = _windowed(a), _windowed(b)
-    squares = _windowed(a * a + b * b)
-    product = _windowed(a * b)
-    means = mean_a * mean_b
-    mean_squares = mean_a * mean_a + mean_b * mean_b
-    above = (2 * means + SSIM_C1) * (2 * (product - means) + SSIM_C2)
-    below = (mean_squares + SSIM_C1) * (squares - mean_squares + SSIM_C2)
-    likeness: NDArray[np.floating] = above / below
-    return likeness
 
 
 def segment_of(spec: RenderSpec, frame: int) -> int:
@@ -220,44 +167,37 @@ def _look(
 ) -> _Looks:
     """Decode the sampled pictures, one at a time."""
     sampled = _spaced(keyframes, SAMPLE_S * spec.fps)
-    bodies = sorted({plan.body_start for plan in spec.segments}.intersection(keyframes))
-    proven = _evenly(bodies, PROOF_SAMPLES_MAX) if product is not None else set()
-    deep = [(key, min(PROOF_DEPTH + 1, _until_next(key, keyframes, spec))) for key in proven]
+    bodies = {plan.body_start for plan in spec.segments}.intersection(keyframes)
+    proven = bodies if product is not None else set()
+    deep = [(key, min(DEPTH + 1, _until_next(key, keyframes, spec))) for key in sorted(proven)]
     looked_at = {key + count - 1 for key, count in deep}
     looks = _Looks()
     try:
-        for number, luma in lumas(path, [*((key, 1) for key in sampled), *deep]):
+        for number, seen in pictures(path, [*((key, 1) for key in sampled), *deep]):
             if number in sampled:
-                looks.samples.append((number, luma[::COARSE, ::COARSE].astype(np.float32)))
+                looks.samples.append((number, seen.y[::COARSE, ::COARSE].astype(np.float32)))
             if product is not None and number in looked_at:
-                likeness = _likeness(luma, number, product)
-                if likeness is not None:
-                    looks.ssims.append((number, likeness))
+                looks.sights += filter(None, [sight(seen, number, product)])
     except ProbeError as error:
         raise Refused(Reason.CORRUPT_OUTPUT, str(error)) from error
     return looks
 
 
-def _likeness(luma: Plane, number: int, product: Product) -> float | None:
-    """SSIM of one decoded frame to the product as it should be."""
-    mask = product.product_mask(number) > 0
-    return ssim(luma, product.lossless_product(number), mask) if mask.any() else None
-
-
 def _proof(looks: _Looks, spec: RenderSpec) -> ProductProof | None:
     """Judge the product's likeness over all samples; raises ``Refused``."""
-    if not looks.ssims:
+    sights = looks.sights
+    if not sights:
         return None
-    worst_frame, worst = min(looks.ssims, key=lambda found: found[1])
-    mean = sum(value for _, value in looks.ssims) / len(looks.ssims)
-    if worst < SSIM_MIN or mean < SSIM_MEAN_MIN:
-        raise Refused(
-            Reason.CORRUPT_OUTPUT,
-            f"the product is not shown as it is: SSIM {worst:.4f} in frame {worst_frame} "
-            f"(at least {SSIM_MIN}), mean {mean:.4f} (at least {SSIM_MEAN_MIN})",
-            segment_of(spec, worst_frame),
-        )
-    return ProductProof(frames_sampled=len(looks.ssims), ssim_mean=mean, ssim_min=worst)
+    if faults := at_fault(sights):
+        segments = dict.fromkeys(segment_of(spec, frame) for frame in faults)
+        detail = f"the product is not shown as it is: {told(sights)}"
+        raise Refused(Reason.CORRUPT_OUTPUT, detail, *segments)
+    return ProductProof(
+        frames_sampled=len(sights),
+        ssim_mean=mean_ssim(sights),
+        ssim_min=min(each.ssim for each in sights),
+        difference_max=max(each.difference for each in sights),
+    )
 
 
 def _black(looks: _Looks, spec: RenderSpec) -> list[Warned]:
@@ -319,20 +259,9 @@ def _spaced(keyframes: Sequence[int], apart: float) -> set[int]:
     return set(chosen)
 
 
-def _evenly(frames: Sequence[int], most: int) -> set[int]:
-    """At most so many of the frames, spread evenly."""
-    count = min(most, len(frames))
-    return {frames[index * len(frames) // count] for index in range(count)}
-
-
 def _until_next(key: int, keyframes: Sequence[int], spec: RenderSpec) -> int:
     """Number of frames from a keyframe up to the next one, or to the end."""
     return min((other for other in keyframes if other > key), default=spec.frames) - key
 
 
-def _windowed(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mean over the window around each pixel."""
-    return np.asarray(cv2.blur(values, (SSIM_WINDOW, SSIM_WINDOW)), np.float32)
-
-
-__all__ = ["Product", "Refused", "judge", "segment_of", "ssim"]
+__all__ = ["Refused", "judge", "segment_of"]

@@ -20,21 +20,26 @@ OPACITY: Final = 0.6
 INSET_PX: Final = 30
 
 
-def watermark_box(width: int, height: int, style: Style) -> Box:
-    """Give where a logo of ``width``×``height`` px lies, out of the way of the captions."""
-    scale = min(WIDTH_PX / width, HEIGHT_MAX_PX / height)
+def watermark_box(width: int, height: int, style: Style, unit: float = 1.0) -> Box:
+    """Give where a logo of ``width``×``height`` px lies, out of the way of the captions.
+
+    ``unit`` is the frame's width over 1080 px.
+    """
+    scale = min(WIDTH_PX / width, HEIGHT_MAX_PX / height) * unit
     wide, high = max(1, round(width * scale)), max(1, round(height * scale))
     safe = style.safe_box
-    x = safe.x + safe.width - INSET_PX - wide
+    x = (safe.x + safe.width - INSET_PX) * unit - wide
     if style.caption_position is CaptionPosition.UPPER_THIRD:
-        y = safe.y + safe.height - INSET_PX - high
+        y = (safe.y + safe.height - INSET_PX) * unit - high
     else:
-        y = safe.y + INSET_PX
+        y = (safe.y + INSET_PX) * unit
     return Box(x=x, y=y, width=wide, height=high)
 
 
-def watermark(still: Path, style: Style) -> Patch:
+def watermark(still: Path, style: Style, unit: float = 1.0) -> Patch:
     """Draw the logo from its ingested ``still`` (PNG, 8 bits, straight alpha or none).
+
+    ``unit`` is the frame's width over 1080 px.
 
     Raises ``OSError`` if the file is not such a picture: it is then not what ingest wrote.
     """
@@ -46,7 +51,7 @@ def watermark(still: Path, style: Style) -> Patch:
     rgba = _rgba(picture.astype(np.uint8, copy=False)).astype(np.float32)
     # Premultiplied before it is made small: what is transparent has no colour to bleed.
     rgba[:, :, :3] *= rgba[:, :, 3:] / 255
-    box = watermark_box(rgba.shape[1], rgba.shape[0], style)
+    box = watermark_box(rgba.shape[1], rgba.shape[0], style, unit)
     size = (int(box.width), int(box.height))
     smaller = size[0] < rgba.shape[1]
     how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR

@@ -23,8 +23,9 @@ def washes() -> dict[str, Wash]:
     return {
         "dark product": backgrounds.studio(GREEN, STAGE, 0.3),
         "light product": backgrounds.studio(GREEN, STAGE, 0.9),
+        "daylight": backgrounds.daylight(GREEN, STAGE, 0.3),
+        "evening": backgrounds.daylight(GREEN, STAGE, 0.9),
         "night": backgrounds.night(GREEN, STAGE),
-        "plain": backgrounds.plain(GREEN, STAGE),
         "blur": backgrounds.own_blur(picture, STAGE, dim=0.6),
         "aurora": backgrounds.aurora(4, STAGE.tall),
     }
@@ -34,16 +35,52 @@ def test_soft_grounds_have_no_edges() -> None:
     """Neighbouring pixels of a wash differ by a few codes at most."""
     for name, wash in washes().items():
         luma = wash.luma.astype(float) / 256
-        assert np.abs(np.diff(luma, axis=0)).max() < 4, name
-        assert np.abs(np.diff(luma, axis=1)).max() < 4, name
+        assert np.abs(np.diff(luma, axis=0)).max() < 5, name
+        assert np.abs(np.diff(luma, axis=1)).max() < 5, name
 
 
 def test_grounds_suit_their_products() -> None:
     """Light behind what is dark, deep behind what is light, and each style its own brightness."""
     means = {name: wash.luma.mean() / 256 for name, wash in washes().items()}
     assert means["dark product"] > means["light product"] + 60
-    assert means["plain"] > 200
+    assert means["daylight"] > means["evening"] + 60
     assert means["night"] < 70
+
+
+def test_daylight_falls_through_a_window() -> None:
+    """Panes are lit on the wall and below the product's foot, the bars between them are not."""
+    wash = backgrounds.daylight(GREEN, STAGE, 0.3)
+    luma = wash.luma.astype(float) / 256
+    for half in (luma[: len(luma) // 2], luma[len(luma) // 2 :]):
+        row = half[len(half) // 2]
+        turns = np.flatnonzero(np.diff(np.sign(np.diff(row))))
+        assert len(turns) >= 3
+        assert np.ptp(row) > 20
+
+
+def test_a_plinth_bears_the_product_and_the_words() -> None:
+    """From the product's foot down to the frame's end there is one colour; above it an arch."""
+    frame = frame_to_rgb(drawn(backgrounds.shelf(GREEN, STAGE, WIDTH), 0, 0)).astype(int)
+    middle, foot = round(STAGE.centre[0] * WIDTH), round(STAGE.foot * WIDTH)
+    front = frame[foot + 8 :, middle - 50 : middle + 50]
+    assert np.ptp(front.reshape(-1, 3), axis=0).max() <= 6
+    assert np.abs(front.mean(axis=(0, 1)) - frame[foot - 12, middle]).max() > 6
+    assert np.abs(frame[foot - 12, middle] - frame[foot - 12, 2]).max() > 6
+
+
+def test_rays_come_from_behind_the_product() -> None:
+    """Around its middle colours take turns, and they are turned by half a ray in the variant."""
+    stage = Stage(16 / 9, (0.5, 0.8), 1.0)
+    rings = []
+    for variant in (0, 1):
+        level = backgrounds.rays(GREEN, stage, 0.4, WIDTH, variant=variant)
+        luma = drawn(level, 0, 0).y.astype(int)
+        turns = np.linspace(0, 2 * np.pi, 360, endpoint=False) - np.pi
+        rows = np.rint((0.8 + 0.49 * np.sin(turns)) * WIDTH).astype(int)
+        columns = np.rint((0.5 + 0.49 * np.cos(turns)) * WIDTH).astype(int)
+        rings.append(luma[rows, columns.clip(0, WIDTH - 1)])
+        assert np.abs(np.diff(rings[-1])).max() > 15
+    assert np.abs(rings[0] - rings[1]).mean() > 8
 
 
 def test_a_bright_picture_is_dimmed_for_words() -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from assembler import encode
 from assembler.planes import Frame
-from tests.assembler.reels import FPS, HEIGHT, PROFILE, WIDTH, moving
+from assembler.timeline import pieces, segment_frames, transition_frames
+from tests.assembler.reels import FPS, HEIGHT, PROFILE, WIDTH, film_spec, moving
 
 
 def piece(path: Path, frames: list[Frame], count: int | None = None, **options: object) -> object:
@@ -106,17 +107,43 @@ def test_quality_costs_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "b.mp4").stat().st_size > 1.2 * (tmp_path / "a.mp4").stat().st_size
 
 
-def test_bitrate_is_held_on_noise(tmp_path: Path) -> None:
-    """What cannot be compressed stays near the profile's rate instead of twenty times it."""
+def _noise(count: int) -> list[Frame]:
+    """Frames that cannot be compressed and have nothing in common."""
     rng = np.random.default_rng(0)
-    profile = encode.default_profile(bitrate_max_kbps=600, fps=FPS, width=WIDTH, height=HEIGHT)
-    chroma = np.full((HEIGHT // 2, WIDTH // 2), 128, np.uint8)
-    noise = [
-        Frame(rng.integers(16, 235, (HEIGHT, WIDTH), np.uint8), chroma, chroma) for _ in range(90)
+    planes = [(HEIGHT, WIDTH), (HEIGHT // 2, WIDTH // 2), (HEIGHT // 2, WIDTH // 2)]
+    return [
+        Frame(*(rng.integers(16, 235, size, np.uint8) for size in planes)) for _ in range(count)
     ]
-    path = tmp_path / "a.mp4"
-    encode.encode_piece(noise, 90, path, profile, fps=FPS, width=WIDTH, height=HEIGHT)
-    assert path.stat().st_size * 8 / 3 < 1.2 * 600_000
+
+
+@pytest.mark.parametrize("row", [(30,), (58, 4, 58), (88, 4, 86, 4, 88), (50, 20, 50), (60, 60)])
+def test_no_film_has_more_bits_than_it_may(tmp_path: Path, row: tuple[int, ...]) -> None:
+    """Noise without end, in bodies and transitions of any length, keeps to the profile's rate."""
+    profile = encode.default_profile(bitrate_max_kbps=600, fps=FPS, width=WIDTH, height=HEIGHT)
+    total = 0
+    for number, count in enumerate(row):
+        path = tmp_path / f"{number}.mp4"
+        encode.encode_piece(
+            _noise(count), count, path, profile, fps=FPS, width=WIDTH, height=HEIGHT
+        )
+        with av.open(str(path)) as container:
+            total += sum(packet.size for packet in container.demux(video=0))
+    assert 450_000 < total * 8 / (sum(row) / FPS) <= 600_000
+
+
+@pytest.mark.parametrize("transition_ms", [0, 34, 150, 500, 2000])
+def test_what_pieces_may_spend_adds_up_to_what_the_film_may(transition_ms: float) -> None:
+    """For every length from one second to a minute, whatever its transitions."""
+    for frames in range(FPS, 60 * FPS + 1, 7):
+        shortest = min(segment_frames(frames, FPS, 3.0))
+        between = transition_frames(transition_ms, FPS, shortest)[0] if transition_ms else 0
+        spec = film_spec(frames, transition=between)
+        spent_s = sum(
+            encode.VBV_RATE * piece.frames / FPS
+            + encode.BUFFER_BEGUN * encode.buffer_s(piece.frames, FPS)
+            for piece in pieces(spec)
+        )
+        assert spent_s <= encode.PICTURE_SHARE * frames / FPS + 1e-9, (frames, between)
 
 
 def test_progress_is_told_frame_by_frame(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from assembler.backgrounds import RING, ROOM, TILE
-from assembler.layers import Beats, Drift, Layer, Panel, PictureLayer, WashLayer
+from assembler.backgrounds import RING, ROOM, TILE, pattern, pop_tones
+from assembler.layers import Beats, Drift, Layer, Panel, PictureLayer, ShapesLayer, WashLayer
 from assembler.motion import BackgroundMotion, Scene, camera, profiles
 from assembler.planes import Frame
 from assembler.sampling import Dither, make_wash
@@ -81,6 +81,32 @@ def test_a_ground_at_rest_is_drawn_once() -> None:
     assert (first.y == drawn(layer, 99).y).all()
 
 
+def test_shapes_at_rest_are_drawn_once() -> None:
+    """They are the same at every frame, and what is drawn over them does not stay."""
+    level = pattern("dots", pop_tones(1), 16 / 9, SIZE[0])
+    layer = ShapesLayer(level, Drift(AT_REST, 30, 9 / 16), SIZE[0])
+    first = drawn(layer, 0)
+    again = drawn(layer, 50)
+    again.y[:] = 0
+    assert (first.y == drawn(layer, 99).y).all()
+    assert layer._kept is not None
+
+
+def test_a_part_of_a_picture_shows_what_the_whole_does() -> None:
+    """Where only the part that a camera sees is given, with its place, the frames are equal."""
+    pixels = np.dstack([textured(400, 300), np.full((300, 400), 255, np.uint8)])
+    scene = Scene(400, 300, widest=150)
+    path = camera(
+        scene, 9 / 16, profiles()[Motion.SUBTLE].picture, seed=3, start=0, frames=30, fps=30
+    )
+    left, top, _, _ = path.extent()
+    at = (max(int(left) - 2, 0), max(int(top) - 2, 0))
+    whole = PictureLayer(pixels, path, SIZE[0])
+    part = PictureLayer(pixels[at[1] :, at[0] :], path, SIZE[0], at)
+    assert at[0] > 10
+    assert (drawn(whole, 12).y == drawn(part, 12).y).all()
+
+
 def test_a_picture_layer_shows_its_camera() -> None:
     """The first and the last frame of a push in are different cuts of one picture."""
     pixels = np.dstack([textured(200, 300), np.full((300, 200), 255, np.uint8)])
@@ -99,6 +125,14 @@ def test_a_panel_fills_its_area_only() -> None:
     assert 200 == frame.y[20:80, 10:50].min()
     frame.y[20:80, 10:50] = 50
     assert 50 == frame.y.max()
+
+
+def test_a_panel_down_to_the_end_hides_the_ground_there() -> None:
+    """Where the picture covers the lower part of the frame, the ground is drawn above it only."""
+    panel = Panel(Flat(50), [], Flat(200), (0, 40, SIZE[0], SIZE[1] - 40))
+    frame = drawn(panel, 0)
+    assert (frame.y[:40] == 50).all()
+    assert (frame.y[40:] == 200).all()
 
 
 def test_beats_take_turns() -> None:

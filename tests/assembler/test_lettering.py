@@ -5,37 +5,64 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from assembler.captions import CaptionPlan, safe_area
 from assembler.fonts import FontSet
-from assembler.lettering import Captions, Overlay, contrast_with_white, draw_card
+from assembler.lettering import (
+    SAMPLES_MAX,
+    Captions,
+    Overlay,
+    Sample,
+    Setting,
+    contrast_with_white,
+    draw_card,
+    dressed,
+    ink_of,
+    luminance,
+)
 from assembler.looks import look_of
 from assembler.planes import Frame, blend_patch
 from assembler.typesetting import typesetter
-from events.spec import Box, CaptionRole
+from events.spec import Asset, AssetRole, Box, CaptionRole
+from tests import builders
 from tests.assembler.words import CJK_TEXTS, HARD_TEXTS, STYLES, film, plan
 
-HOOK, CTA = CaptionRole.HOOK, CaptionRole.CTA
+HOOK, BEAT, CTA = CaptionRole.HOOK, CaptionRole.BEAT, CaptionRole.CTA
 # However thin the letters, this much of a card is ink at least.
 INK_SHARE_MIN = 0.005
 
 
-def _sampler(code: int) -> tuple[list[tuple[int, Box]], object]:
+def _sampler(code: int) -> tuple[list[tuple[int, Box]], Sample]:
     asked: list[tuple[int, Box]] = []
 
-    def sample(n: int, box: Box) -> NDArray[np.uint8]:
-        asked.append((n, box))
-        return np.full((int(box.height), int(box.width)), code, np.uint8)
+    def sample(wanted: Sequence[tuple[int, Box]]) -> list[NDArray[np.uint8]]:
+        asked.extend(wanted)
+        return [np.full((int(box.height), int(box.width)), code, np.uint8) for _, box in wanted]
 
     return asked, sample
 
 
 def _captions(preset: str, planned: CaptionPlan, fonts: FontSet, code: int = 40) -> Captions:
     spec, sources = film(preset, planned, fonts)
-    return Captions(spec, sources, lambda _, box: np.full((4, int(box.width)), code, np.uint8))
+    return Captions(spec, sources, _sampler(code)[1])
+
+
+def _green() -> Asset:
+    named = builders.artifact("b")
+    return Asset(
+        role=AssetRole.AUTO,
+        uri="",
+        source=named,
+        still=named,
+        width=10,
+        height=10,
+        has_alpha=False,
+        palette=("#1b6b4f",),
+    )
 
 
 def _same(left: Sequence[Overlay], right: Sequence[Overlay]) -> bool:
@@ -144,38 +171,76 @@ def test_fades_are_smooth_and_the_last_card_stays() -> None:
     assert captions.overlay(119)[0].opacity == 1
 
 
-def test_a_plate_lies_under_words_that_would_be_hard_to_read() -> None:
-    """On a bright picture white letters get a plate, on a dark one they do not."""
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [(40, Setting.LIGHT), (122, Setting.PLATE), (215, Setting.DARK)],
+)
+def test_words_suit_what_they_lie_on(code: int, expected: Setting) -> None:
+    """White on what is dark, ink on what is light, a plate where neither can be read."""
     planned, fonts = plan("overlay_classic", (HOOK, "Readable"))
     spec, sources = film("overlay_classic", planned, fonts)
-    for code, expected in ((210, True), (40, False)):
-        asked, sample = _sampler(code)
-        captions = Captions(spec, sources, sample)  # type: ignore[arg-type]
-        assert asked == []
-        captions.overlay(50)
-        count = len(asked)
-        captions.overlay(80)
-        assert expected == captions.has_plate(0)
-        assert count == len(asked)
-        assert {planned.captions[0].cards[0].box} == {box for _, box in asked}
-        assert all(0 <= n < 450 for n, _ in asked)
+    asked, sample = _sampler(code)
+    captions = Captions(spec, sources, sample)
+    assert asked == []
+    captions.overlay(50)
+    count = len(asked)
+    captions.overlay(80)
+    assert expected is captions.setting
+    assert count == len(asked)
+    assert {planned.captions[0].cards[0].box} == {box for _, box in asked}
+    assert all(0 <= n < 450 for n, _ in asked)
 
 
-def test_the_worst_sampled_frame_decides() -> None:
-    """One bright moment of the film is enough."""
-    planned, fonts = plan("overlay_classic", (HOOK, "Readable"))
+def test_one_setting_holds_for_the_whole_film() -> None:
+    """A bright moment puts all captions on a plate: it does not come and go."""
+    planned, fonts = plan("overlay_classic", (HOOK, "Readable"), (BEAT, "Still"), (CTA, "Go"))
     spec, sources = film("overlay_classic", planned, fonts)
+    asked: list[int] = []
 
-    def sample(n: int, box: Box) -> NDArray[np.uint8]:
-        return np.full((4, int(box.width)), 220 if n > 300 else 30, np.uint8)
+    def sample(wanted: Sequence[tuple[int, Box]]) -> list[NDArray[np.uint8]]:
+        asked.extend(n for n, _ in wanted)
+        return [np.full((4, 4), 220 if n > 300 else 30, np.uint8) for n, _ in wanted]
 
-    assert Captions(spec, sources, sample).has_plate(0)
+    captions = Captions(spec, sources, sample)
+    assert captions.setting is Setting.PLATE
+    middles = [c.cards[0].start + c.cards[0].frames // 2 for c in planned.captions]
+    assert middles == asked
+    plated = [captions.overlay(n)[0].patch.alpha[2, 40] for n in middles]
+    assert min(plated) > 100
+
+
+def test_few_frames_of_many_captions_are_looked_at() -> None:
+    """The first and the last are among them."""
+    beats = [(BEAT, f"Beat {index}") for index in range(8)]
+    planned, fonts = plan("overlay_classic", (HOOK, "First"), *beats, (CTA, "Last"), seconds=30)
+    spec, sources = film("overlay_classic", planned, fonts)
+    asked, sample = _sampler(40)
+    assert Captions(spec, sources, sample).setting is Setting.LIGHT
+    boxes = [box for _, box in asked]
+    assert len(boxes) == SAMPLES_MAX
+    assert boxes[0] == planned.captions[0].cards[0].box
+    assert boxes[-1] == planned.captions[-1].cards[0].box
+
+
+def test_ink_and_plate_have_the_films_hue_and_are_deep() -> None:
+    """A green product's words are dark green; both are far from what they are read against."""
+    planned, fonts = plan("overlay_classic", (HOOK, "Readable"))
+    spec, _ = film("overlay_classic", planned, fonts)
+    green = msgspec.structs.replace(spec, assets=(_green(),))
+    red, strong, blue = ink_of(green)
+    assert strong > red
+    assert strong > blue
+    assert luminance(ink_of(green)) < 0.03
+    look = look_of(STYLES["overlay_classic"])
+    assert look.plate_colour != dressed(look, Setting.PLATE, green).plate_colour
+    assert dressed(look, Setting.LIGHT, green) == look
 
 
 def test_words_on_their_plate_reach_the_contrast() -> None:
     """White on the plate over pure white is at least 4.5 to 1."""
     planned, fonts = plan("overlay_classic", (HOOK, "Readable"))
-    captions = _captions("overlay_classic", planned, fonts, code=235)
+    spec, sources = film("overlay_classic", planned, fonts)
+    captions = Captions(spec, sources)
     frame = Frame.empty(1080, 1920)
     frame.y[:], frame.u[:], frame.v[:] = 235, 128, 128
     (over,) = captions.overlay(50)

@@ -49,6 +49,14 @@ def test_a_hard_end_always_ends_a_line() -> None:
     assert lines_needed(parts, WIDTH) == 2
 
 
+def test_no_ampersand_is_left_hanging() -> None:
+    """Of two breaks that are nearly as even, the one after a whole word is taken."""
+    for joint in ("&", "a"):
+        parts = _parts("aaaa", "bbbb", joint, "cccc", "dddd")
+        first, _ = balance(parts, 14)
+        assert first[-1].text == "bbbb"
+
+
 def test_cards_end_with_a_sentence_if_that_is_not_too_uneven() -> None:
     """Of two splits into as many cards, the one at the full stop is cheaper."""
     parts = _parts("aaaaa", "bbb.", "ccccc", "ddddd", "eeeee", "fff.")

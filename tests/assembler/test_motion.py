@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assembler.motion import Camera, Easing, Scene, camera, eased, profiles, wave
+from assembler.motion import Camera, Easing, Scene, camera, closest_zoom, eased, profiles, wave
 from events.spec import Box, Motion
 
 ASPECT = 9 / 16
@@ -121,6 +121,36 @@ def test_a_subject_stays_in_frame(motion: Motion, seed: int) -> None:
         assert (subject.x + subject.width) * 3000 <= window.x + window.width + 1e-6
         assert window.y <= subject.y * 2000 + 1e-6
         assert (subject.y + subject.height) * 2000 <= window.y + window.width / ASPECT + 1e-6
+
+
+@pytest.mark.parametrize("motion", list(Motion))
+@pytest.mark.parametrize("seed", range(5))
+def test_an_anchored_subject_keeps_its_height_in_the_frame(motion: Motion, seed: int) -> None:
+    """Whatever the camera does, words above or below a subject that has a place stay free."""
+    subject = Box(x=0.4, y=0.53, width=0.1, height=0.04)
+    scene = Scene(4000, 9000, subject, widest=1400, anchor=(0.47, 0.7))
+    made = path(motion, seed=seed, scene=scene)
+    widths = []
+    for n in range(86, 180):
+        window = made.at(n)
+        widths.append(window.width)
+        middle = (0.55 * 9000 - window.y) / (window.width / ASPECT)
+        assert middle == pytest.approx(0.7, abs=1e-6)
+    assert 1400 / min(widths) <= closest_zoom(profiles()[motion].picture) + 1e-6
+
+
+def test_a_wide_picture_is_panned_over() -> None:
+    """Calm films show a good part of what is beside the frame; nervous ones do not sweep."""
+    scene = Scene(4000, 2000, widest=1100)
+    reach = {}
+    for motion in (Motion.SUBTLE, Motion.CHAOTIC):
+        spans = []
+        for seed in range(8):
+            left, _, right, _ = path(motion, seed=seed, scene=scene).extent()
+            spans.append(right - left)
+        reach[motion] = max(spans)
+    assert reach[Motion.SUBTLE] > 1100 + 0.3 * 2900
+    assert reach[Motion.CHAOTIC] < 1100 + 0.2 * 2900
 
 
 def test_a_wave_comes_back() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from assembler.loudness import RATE
-from assembler.probe import ProbeError, lumas, probe
+from assembler.probe import ProbeError, pictures, probe
 from assembler.sound import write_aac
 from tests.assembler.reels import FPS, HEIGHT, WIDTH, encoded, joined, moving, tone
 
@@ -80,7 +80,7 @@ def test_frames_are_decoded_from_keyframes(film: Path) -> None:
         whole = [picture.to_ndarray()[:HEIGHT] for picture in container.decode(video=0)]
     keys = probe(film).picture.keyframes
     runs = [(keys[0], 3), (keys[-1], 2)]
-    seen = [(number, luma.copy()) for number, luma in lumas(film, runs)]
+    seen = [(number, picture.y.copy()) for number, picture in pictures(film, runs)]
     assert [number for number, _ in seen] == [0, 1, 2, keys[-1], keys[-1] + 1]
     assert all(np.array_equal(luma, whole[number]) for number, luma in seen)
 
@@ -118,4 +118,4 @@ def test_undecodable_keyframe_is_an_error(film: Path, tmp_path: Path) -> None:
     whole[start : start + 6000] = bytes(6000)
     (tmp_path / "bad.mp4").write_bytes(whole)
     with pytest.raises(ProbeError, match="decode"):
-        list(lumas(tmp_path / "bad.mp4", [(0, 1)]))
+        list(pictures(tmp_path / "bad.mp4", [(0, 1)]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from assembler import produce
+from assembler.encode import default_profile
 from assembler.planes import Frame
 from assembler.stills import ingest_still
 from assembler.verdict import Refused
@@ -124,6 +125,28 @@ def test_body_is_the_planned_part_of_the_film(film: Film, tmp_path: Path) -> Non
     assert out.read_bytes() == film.bodies[1].read_bytes()
 
 
+def test_drawing_ahead_makes_the_same_film(
+    film: Film, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last body and the transitions are those of frames that were drawn one by one."""
+    ahead = film.assemble(tmp_path / "ahead").output.read_bytes()
+    taken: list[int] = []
+
+    def one_by_one(frames: Iterable[Frame]) -> Iterator[Frame]:
+        for frame in frames:
+            taken.append(frame.y.size)
+            yield frame
+
+    monkeypatch.setattr(produce, "ahead", one_by_one)
+    last = film.spec.segments[-1]
+    out = tmp_path / "last.mp4"
+    produce.render_body(film.spec, film.rungs, last.index, film.sources, out, 0, quiet)
+    assert last.body_frames == len(taken)
+    assert film.bodies[last.index].read_bytes() == out.read_bytes()
+    assert ahead == film.assemble(tmp_path / "later").output.read_bytes()
+    assert len(taken) > last.body_frames
+
+
 def test_better_quality_takes_more_bytes(film: Film, tmp_path: Path) -> None:
     """A body that is asked for once more comes at a lower crf, to be joined with the others."""
     out = tmp_path / "better.mp4"
@@ -181,7 +204,7 @@ def test_bad_body_is_refused_by_segment(film: Film, tmp_path: Path) -> None:
     short = encoded(tmp_path / "short.mp4", moving(10))
     with pytest.raises(Refused, match="the body of segment 1 has 10 frames") as caught:
         film.assemble(tmp_path / "out", {**film.bodies, 1: short})
-    assert (caught.value.reason, caught.value.segment) == (Reason.CORRUPT_OUTPUT, 1)
+    assert (caught.value.reason, caught.value.segments) == (Reason.CORRUPT_OUTPUT, (1,))
 
 
 def test_wrong_pictures_are_refused_by_segment(film: Film, tmp_path: Path) -> None:
@@ -190,7 +213,7 @@ def test_wrong_pictures_are_refused_by_segment(film: Film, tmp_path: Path) -> No
     other = encoded(tmp_path / "other.mp4", moving(count))
     with pytest.raises(Refused, match="not shown as it is") as caught:
         film.assemble(tmp_path / "out", {**film.bodies, 0: other})
-    assert caught.value.segment == 0
+    assert caught.value.segments == (0,)
 
 
 def test_body_of_another_encoder_is_a_warning(film: Film, tmp_path: Path) -> None:
@@ -238,3 +261,64 @@ def test_jpeg_has_the_films_colours(yuv: tuple[int, int, int], bgr: tuple[int, i
     picture = cv2.imdecode(np.frombuffer(produce.jpeg(Frame(*planes)), np.uint8), 1)
     assert picture is not None
     assert picture[32, 24].astype(int) == pytest.approx(np.array(bgr), abs=5)
+
+
+def test_a_draft_is_a_film_of_a_quarter(film: Film, tmp_path: Path) -> None:
+    """Frames, sound and facts are a film's; the size is half each way, and nothing is proven."""
+    draft = msgspec.structs.replace(film.spec, draft=True, width=2 * WIDTH, height=2 * HEIGHT)
+    bodies: dict[int, Path] = {}
+    for each in draft.segments:
+        bodies[each.index] = tmp_path / f"{each.index}.mp4"
+        produce.render_body(
+            draft, film.rungs, each.index, film.sources, bodies[each.index], 0, quiet
+        )
+    done = produce.assemble(
+        draft, film.rungs, bodies, film.sound, film.sources, tmp_path, {}, quiet
+    )
+    verdict, told = done.verdict, json.loads(done.metadata.read_bytes())
+    assert (WIDTH, HEIGHT, FRAMES) == (verdict.width, verdict.height, verdict.frames)
+    assert verdict.product is None
+    assert told["film"]["draft"] is True
+    assert (WIDTH, HEIGHT) == (told["film"]["width"], told["film"]["height"])
+    assert "piece_encoded_again" not in {warned.code for warned in done.warnings}
+
+
+def on_a_card(film: Film) -> RenderSpec:
+    """The film, planned for an encoder that does not work here."""
+    card = msgspec.structs.replace(
+        film.spec.encoder, codec="h264_of_a_card", preset="p5", params="rc=vbr", fingerprint="card"
+    )
+    return msgspec.structs.replace(film.spec, encoder=card)
+
+
+def test_an_encoder_that_is_missing_has_a_stand_in(film: Film, tmp_path: Path) -> None:
+    """A machine without the plan's encoder makes whole pieces that fit one another."""
+    spec = on_a_card(film)
+    bodies: dict[int, Path] = {}
+    for each in spec.segments:
+        bodies[each.index] = tmp_path / f"{each.index}.mp4"
+        info = produce.render_body(
+            spec, film.rungs, each.index, film.sources, bodies[each.index], 0, quiet
+        )
+        assert info.fingerprint != spec.encoder.fingerprint
+    done = produce.assemble(
+        spec, film.rungs, bodies, film.sound, film.sources, tmp_path, {}, quiet
+    )
+    assert FRAMES == done.verdict.frames
+    assert "piece_encoded_again" not in {warned.code for warned in done.warnings}
+
+
+def test_pieces_of_a_card_and_of_none_are_made_to_fit(film: Film, tmp_path: Path) -> None:
+    """Bodies that another encoder made are encoded again by x264, whatever the plan's was."""
+    other = default_profile(width=WIDTH, height=HEIGHT, more="cabac=0")
+    elsewhere = msgspec.structs.replace(film.spec, encoder=other)
+    body = tmp_path / "body.mp4"
+    produce.render_body(elsewhere, film.rungs, 0, film.sources, body, 0, quiet)
+    bodies = {**film.bodies, 0: body}
+    spec = on_a_card(film)
+    done = produce.assemble(
+        spec, film.rungs, bodies, film.sound, film.sources, tmp_path, {}, quiet
+    )
+    again = [warned for warned in done.warnings if warned.code == "piece_encoded_again"]
+    assert "the body of segment 0" in again[0].message
+    assert FRAMES == done.verdict.frames

@@ -97,6 +97,15 @@ def test_a_standing_products_shadow_is_at_its_foot() -> None:
     assert np.abs(np.diff(patch.alpha.astype(int), axis=1)).max() < 24
 
 
+def test_a_standing_product_has_no_halo() -> None:
+    """Its shadow is low down: around its upper half there is none."""
+    shape = Silhouette(np.full((200, 200), 255, np.uint8), PLACE.box, 1.0)
+    patch = shadows(shape, cut_out=True, weight=1.0)[0].patch
+    upper = patch.alpha[: max(0, 80 + 80 - patch.y)]
+    assert int(upper.max(initial=0)) <= 3
+    assert patch.alpha.max() > 60
+
+
 def test_glow_has_the_products_hue_and_breathes() -> None:
     """Light around a green product is green."""
     shape = Silhouette(np.full((200, 200), 255, np.uint8), PLACE.box, 1.0)

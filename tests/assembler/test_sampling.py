@@ -6,9 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from assembler.planes import Frame, frame_from_rgb
+from assembler.planes import Frame, crop, frame_from_rgb
 from assembler.sampling import (
     DENSITY,
+    WASH_STEP,
     Dither,
     Window,
     draw_level,
@@ -119,6 +120,35 @@ def test_a_faint_gradient_has_no_steps() -> None:
     columns = frame.y.astype(float).mean(axis=0).reshape(-1, 12).mean(axis=1)
     ideal_rise = np.linspace(columns[0], columns[-1], columns.size)
     assert np.abs(columns - ideal_rise).max() < 0.12
+
+
+def test_faint_colours_have_no_steps_either() -> None:
+    """Where chroma rises by two codes over a frame, so do the means of its columns, evenly."""
+    ramp = np.linspace(100, 106, 80, dtype=np.float32)
+    rgb = np.stack([np.full(80, 140), np.full(80, 120), ramp], axis=1).astype(np.float32)
+    wash = make_wash(np.ascontiguousarray(np.broadcast_to(rgb, (120, 80, 3))))
+    frame = Frame.empty(*SIZE)
+    Dither(*SIZE).draw(wash, Window(0, 0, 80), frame)
+    columns = frame.u.astype(float).mean(axis=0).reshape(-1, 9).mean(axis=1)
+    ideal_rise = np.linspace(columns[0], columns[-1], columns.size)
+    assert columns[-1] - columns[0] > 2
+    assert np.abs(columns - ideal_rise).max() < 0.12
+
+
+def test_the_upper_part_of_a_frame_is_drawn_as_in_the_whole() -> None:
+    """A ground of which only the top is seen is drawn there alone, as good as the same."""
+    wash = make_wash(np.asarray(opaque(80, 142)[..., :3], np.float32))
+    whole, part = Frame.empty(*SIZE), Frame.empty(*SIZE)
+    dither = Dither(*SIZE)
+    dither.draw(wash, Window(1.5, 2.5, 70), whole)
+    rows = SIZE[1] // 16 * 8
+    dither.draw(wash, Window(1.5, 2.5, 70), crop(part, 0, 0, SIZE[0], rows))
+    for one, other in (
+        (whole.y[:rows], part.y[:rows]),
+        (whole.u[: rows // 2], part.u[: rows // 2]),
+    ):
+        # The last coarse row has no next one to go over into.
+        assert np.abs(one.astype(int) - other)[:-WASH_STEP].max() <= 1
 
 
 def test_ordered_values_are_spread_evenly() -> None:

@@ -6,6 +6,7 @@ import base64
 import struct
 import time
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -16,6 +17,7 @@ import skia
 from assembler.stills import (
     StillError,
     StillLimits,
+    decode,
     ingest_still,
     read_still,
 )
@@ -71,6 +73,69 @@ def test_a_png_keeps_every_pixel(tmp_path: Path) -> None:
     assert (pixels == still[..., :3]).all()
 
 
+@pytest.mark.parametrize(("suffix", "media_type"), [(".png", "image/png"), (".jpg", "image/jpeg")])
+def test_what_is_a_still_already_stays_byte_for_byte(
+    tmp_path: Path, suffix: str, media_type: str
+) -> None:
+    """An upright sRGB upload of 8 bits is its own still, and reads as it was decoded."""
+    content = encoded(suffix, textured(40, 30)[..., ::-1])
+    upload, out = tmp_path / "upload", tmp_path / "still"
+    upload.write_bytes(content)
+    assert media_type == ingest_still(upload, out).media_type
+    assert content == out.read_bytes()
+    assert np.array_equal(decode(upload, StillLimits()), read_still(out))
+
+
+def turned() -> bytes:
+    """A JPEG that is to be turned."""
+    return with_orientation(encoded(".jpg", textured(48, 32)), 6)
+
+
+def in_other_colours() -> bytes:
+    """A red PNG with a profile that calls green what sRGB calls red."""
+    spun = skia.ColorSpace.MakeSRGB().makeColorSpin()
+    info = skia.ImageInfo.Make(8, 8, skia.kRGBA_8888_ColorType, skia.kOpaque_AlphaType, spun)
+    red = np.full((8, 8, 4), (255, 0, 0, 255), np.uint8)
+    image = skia.Image.MakeRasterData(info, skia.Data(red.tobytes()), 32)
+    return bytes(image.encodeToData(skia.kPNG, 100))
+
+
+def deep() -> bytes:
+    """A PNG of 16 bits."""
+    return encoded(".png", textured(40, 30).astype(np.uint16) * 257)
+
+
+def large() -> bytes:
+    """A PNG over the limit that the test sets."""
+    return encoded(".png", textured(400, 200))
+
+
+def of_another_kind() -> bytes:
+    """A BMP: it could be read, but not everybody could who is sent a still."""
+    return encoded(".bmp", textured(40, 30))
+
+
+@pytest.mark.parametrize("made", [turned, in_other_colours, deep, large, of_another_kind])
+def test_what_is_none_is_written_anew(tmp_path: Path, made: Callable[[], bytes]) -> None:
+    """Turned, in other colours, with more bits, too large, of another kind: it becomes a PNG."""
+    content = made()
+    upload, out = tmp_path / "upload", tmp_path / "still"
+    upload.write_bytes(content)
+    limits = StillLimits(still_edge_px_max=300)
+    assert "image/png" == ingest_still(upload, out, limits=limits).media_type
+    assert content != out.read_bytes()
+    assert np.array_equal(decode(upload, limits), read_still(out))
+
+
+def test_a_masked_picture_is_written_anew(tmp_path: Path) -> None:
+    """The mask is part of the still."""
+    save(tmp_path / "picture.png", textured(40, 30))
+    save(tmp_path / "mask.png", np.full((30, 40, 3), 255, np.uint8))
+    out = tmp_path / "still.png"
+    ingest_still(tmp_path / "picture.png", out, mask=tmp_path / "mask.png")
+    assert (tmp_path / "picture.png").read_bytes() != out.read_bytes()
+
+
 def test_sixteen_bits_are_rounded(tmp_path: Path) -> None:
     """A 16-bit PNG keeps its upper bits."""
     pixels = textured(40, 30)
@@ -112,11 +177,7 @@ def test_webp_is_read(tmp_path: Path) -> None:
 
 def test_a_profile_is_converted_to_srgb(tmp_path: Path) -> None:
     """A picture whose profile calls green what we call red comes out green."""
-    spun = skia.ColorSpace.MakeSRGB().makeColorSpin()
-    info = skia.ImageInfo.Make(8, 8, skia.kRGBA_8888_ColorType, skia.kOpaque_AlphaType, spun)
-    red = np.full((8, 8, 4), (255, 0, 0, 255), np.uint8)
-    image = skia.Image.MakeRasterData(info, skia.Data(red.tobytes()), 32)
-    still = ingested(tmp_path, bytes(image.encodeToData(skia.kPNG, 100)))
+    still = ingested(tmp_path, in_other_colours())
     assert 0 == still[4, 4, 0]
     assert 255 == max(still[4, 4, 1], still[4, 4, 2])
 

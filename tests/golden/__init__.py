@@ -1,0 +1,1 @@
+"""Frames that are looked at once by a person and compared for ever."""
