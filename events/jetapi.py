@@ -17,6 +17,7 @@ from events.stream import LogSettings
 from events.subjects import (
     DEAD_LETTER_ROOT,
     DEAD_LETTERS,
+    MIRROR,
     STREAM,
     job_filter,
     stream_subjects,
@@ -189,12 +190,16 @@ def stream_config(settings: LogSettings, metadata: dict[str, str]) -> dict[str, 
 
 
 def updated(config: dict[str, Any], current: dict[str, Any]) -> dict[str, Any]:
-    """A stream's new configuration: what is ours is set, what a newer build added is kept."""
+    """A stream's new configuration: what is ours is set, what a newer build added is kept.
+
+    Copies are never taken away: who would make the stream with one may not know of its cluster.
+    """
     added = [text for text in current.get("subjects", []) if text not in config["subjects"]]
     return {
         **current,
         **config,
         "subjects": config["subjects"] + added,
+        "num_replicas": max(config["num_replicas"], current.get("num_replicas", 1)),
         "metadata": {**current.get("metadata", {}), **config.get("metadata", {})},
     }
 
@@ -210,6 +215,20 @@ def dead_letter_config(settings: LogSettings) -> dict[str, Any]:
         "max_bytes": settings.dead_letter_bytes_max,
         "num_replicas": settings.replicas,
         "duplicate_window": int(settings.duplicate_window_s * _NS),
+        "allow_direct": True,
+    }
+
+
+def mirror_config(settings: LogSettings) -> dict[str, Any]:
+    """The mirror of the events: it takes no message but theirs, and gives none up."""
+    return {
+        "name": MIRROR,
+        "mirror": {"name": STREAM},
+        "retention": "limits",
+        "storage": "file",
+        "num_replicas": settings.replicas,
+        "deny_delete": True,
+        "deny_purge": True,
         "allow_direct": True,
     }
 

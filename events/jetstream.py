@@ -24,22 +24,35 @@ from nats.errors import Error as NatsError
 from nats.errors import MaxPayloadError
 
 from events import jetapi
-from events.appending import append, publish_ask
-from events.codec import decode_ask
+from events.addresses import credentials, inbox_prefix_of, servers, shown
+from events.appending import append, post, publish_ask, restore
+from events.codec import Message, decode_ask
 from events.jetapi import Refused, Reply
-from events.link import link, record
+from events.link import begins, link, record
 from events.log import (
     DurableSpec,
     JobListed,
     LogError,
     LogFull,
     LogUnavailable,
+    Queue,
     Recorded,
     Subscriber,
     Tail,
 )
+from events.notices import Noted, Posting, drafted
 from events.pull import Follower, JetStreamConsumer
-from events.reading import listed_dead_letters, listed_jobs, read_job, unsettled
+from events.reading import (
+    MESSAGES_MAX,
+    at_leader,
+    last_noted,
+    last_seq,
+    listed_dead_letters,
+    listed_jobs,
+    queues,
+    read_job,
+    recent,
+)
 from events.stream import DeadLetter, LogSettings, Usage
 from events.subjects import STREAM, dead_letter, job_filter
 from events.subjects import progress as progress_subject
@@ -97,15 +110,19 @@ class Link:
             "disconnected_cb": self._on_lost,
             "reconnected_cb": self._on_back,
         }
+        # Who is let in by one server is told to those that it names, too: a cluster's others.
+        user, password = credentials(url)
+        if password:
+            options |= {"user": user, "password": password}
         try:
             async with asyncio.timeout(self._settings.connect_timeout_s):
-                await self._client.connect(url, **options)
+                await self._client.connect(servers(url), **options)
                 self._root = self._client.new_inbox()
                 await self._client.subscribe(f"{self._root}.*", cb=self._on_reply)
         except (TimeoutError, NatsError, OSError, ValueError) as error:
             await self.close()
             why = self._last_error or str(error) or "no answer"
-            raise LogUnavailable(f"no connection to {_public(url)}: {why}") from error
+            raise LogUnavailable(f"no connection to {shown(url)}: {why}") from error
         self._up.set()
 
     async def close(self) -> None:
@@ -248,12 +265,6 @@ def _reply(message: Msg) -> Reply:
     return Reply(message.subject, message.headers or {}, message.data, message.reply)
 
 
-def _public(url: str) -> str:
-    """A server's address without the password that may be in it."""
-    scheme, _, rest = url.rpartition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}" if scheme else rest.rpartition("@")[2]
-
-
 class JetStreamLog:
     """The log on a NATS server, as ``events.log.EventLog`` has it.
 
@@ -272,17 +283,17 @@ class JetStreamLog:
         *,
         token: str | None = None,
         name: str = "pytoon",
-        inbox_prefix: str = "_INBOX",
+        inbox_prefix: str = "",
         settings: LogSettings | None = None,
     ) -> Self:
         """Connect to a server or a cluster (``url`` may be several, with commas between).
 
-        Raises ``LogUnavailable``.  ``inbox_prefix`` is for users that may subscribe to theirs
-        alone.
+        Raises ``LogUnavailable``.  ``inbox_prefix`` is by default the one of the address's user.
         """
         bounds = settings or LogSettings()
         connection = Link(bounds)
-        await connection.open(url, token=token, name=name, inbox_prefix=inbox_prefix)
+        inbox = inbox_prefix or inbox_prefix_of(url)
+        await connection.open(url, token=token, name=name, inbox_prefix=inbox)
         return cls(connection, bounds)
 
     async def close(self) -> None:
@@ -297,6 +308,7 @@ class JetStreamLog:
         source: str,
         causation: str = "",
         traceparent: str = "",
+        notices: Sequence[Posting] = (),
     ) -> tuple[Recorded, ...]:
         """Append all or none, trying again within ``append_timeout_s``."""
         drafts = link(
@@ -307,7 +319,21 @@ class JetStreamLog:
             causation=causation,
             traceparent=traceparent,
         )
-        return await append(self.connection, self.settings, tail, drafts)
+        told = [drafted(posting, source=source, time_s=time.time()) for posting in notices]
+        return await append(self.connection, self.settings, tail, drafts, told)
+
+    async def post(self, posting: Posting, *, source: str) -> Noted:
+        """Store a notice, trying again within ``append_timeout_s``."""
+        draft = drafted(posting, source=source, time_s=time.time())
+        return await post(self.connection, self.settings, draft)
+
+    async def last_notice(self, topic: str) -> Noted | None:
+        """The last notice of a topic, at the leader."""
+        return await last_noted(self.connection, topic)
+
+    async def tail_seq(self, job_id: str) -> int:
+        """The job's last sequence, at the leader; 0 where it has none."""
+        return await last_seq(self.connection, job_filter(job_id))
 
     async def publish_ask(self, job_id: str, type_token: str, body: bytes) -> Recorded:
         """Publish a client's bare body, or return what this ask stored before."""
@@ -322,8 +348,37 @@ class JetStreamLog:
         self, job_id: str, *, after: int = 0, at_least: int = 0, first_seq: int = 0
     ) -> tuple[Recorded, ...]:
         """The job's messages above ``after``, as ``reading.read_job`` gets them."""
-        begin = max(after + 1, first_seq)
-        return await read_job(self.connection, self.settings, job_id, begin, at_least)
+        if not after and 1 < first_seq <= at_least:
+            found = await read_job(self.connection, self.settings, job_id, first_seq, at_least)
+            if begins(found):
+                return found
+        # A hint is in a message, and a message may have come from another log.
+        return await read_job(self.connection, self.settings, job_id, after + 1, at_least)
+
+    async def stored(self, job_id: str, *, stream: str = STREAM) -> tuple[Message, ...]:
+        """The job's messages as they are stored, at the leader, whatever they hold."""
+        wanted = job_filter(job_id)
+        found = await at_leader(self.connection, wanted, 0, count_max=MESSAGES_MAX, stream=stream)
+        return tuple(found)
+
+    async def restore(self, job_id: str, messages: Sequence[Message]) -> int:
+        """Store another log's messages of a job verbatim, all at once; returns the last sequence.
+
+        Raises ``Conflict`` where the job has any message, ``LogFull`` and ``LogUnavailable``.
+        """
+        return await restore(self.connection, self.settings, job_id, messages)
+
+    async def mirror(self) -> None:
+        """Make the stream AUDIT, a mirror from which nothing can be deleted or purged."""
+        try:
+            await self._make_stream(jetapi.mirror_config(self.settings))
+        except Refused as error:
+            raise LogUnavailable(f"the mirror cannot be made: {error}") from error
+
+    async def recent(self, types: Sequence[str], *, messages_max: int) -> tuple[Recorded, ...]:
+        """The messages of these types among the last ones, as ``reading.recent`` gets them."""
+        last = int((await self._info())["state"]["last_seq"])
+        return await recent(self.connection, types, max(0, last - messages_max))
 
     async def jobs(self) -> tuple[JobListed, ...]:
         """Every job that was asked for, oldest ask first."""
@@ -412,7 +467,11 @@ class JetStreamLog:
 
     async def backlog(self) -> int:
         """The messages of all durables that are not settled yet."""
-        return await unsettled(self.connection)
+        return sum(queue.depth for queue in (await self.queues()).values())
+
+    async def queues(self) -> dict[str, Queue]:
+        """How each durable stands."""
+        return await queues(self.connection)
 
     async def dead_letters(self) -> tuple[DeadLetter, ...]:
         """What was put aside as unreadable, oldest first."""

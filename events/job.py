@@ -11,14 +11,22 @@ Left out: what is to be done next; each service's ``core`` decides that.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from enum import StrEnum
 from typing import assert_never
 
 import msgspec
 
-from events.link import advanced
+from events.link import ENDS, advanced, is_tombstone
 from events.log import Recorded, Tail
-from events.spec import RenderSpec, Rung, Struct, Warned
+from events.state import (
+    COST_DIGITS,
+    AssemblyStatus,
+    End,
+    Generation,
+    Job,
+    JobStatus,
+    SegmentState,
+    SegmentStatus,
+)
 from events.types import (
     AssemblyFailed,
     AssemblyRequested,
@@ -27,6 +35,7 @@ from events.types import (
     GenerationIntended,
     GenerationSettled,
     GenerationSubmitted,
+    Reason,
     RenderCancelled,
     RenderCancelRequested,
     RenderCompleted,
@@ -46,144 +55,6 @@ from events.types import (
 PROBLEMS_KEPT_MAX = 10
 """How many oddities of a job's log are kept in words; more are only counted."""
 
-End = RenderRejected | RenderCompleted | RenderCancelled | RenderFailed
-
-
-class SegmentStatus(StrEnum):
-    """Where a segment stands."""
-
-    PENDING = "pending"
-    REQUESTED = "requested"
-    FAILED = "failed"
-    RENDERED = "rendered"
-
-
-class AssemblyStatus(StrEnum):
-    """Where the assembly stands."""
-
-    IDLE = "idle"
-    REQUESTED = "requested"
-    FAILED = "failed"
-
-
-class JobStatus(StrEnum):
-    """What a person is told of a job."""
-
-    UNKNOWN = "unknown"
-    REQUESTED = "requested"
-    RENDERING = "rendering"
-    ASSEMBLING = "assembling"
-    CANCELLING = "cancelling"
-    REJECTED = "rejected"
-    COMPLETED = "completed"
-    CANCELLED = "cancelled"
-    FAILED = "failed"
-
-
-class SegmentState(Struct, frozen=True, kw_only=True):
-    """A segment's part of the job.
-
-    ``floor``: outcomes of attempts up to this one no longer count, because the whole film has
-    left their rung.  ``tries`` and ``crashes`` count failed attempts on the present rung.
-    """
-
-    index: int
-    status: SegmentStatus = SegmentStatus.PENDING
-    attempt: int = 0
-    floor: int = 0
-    rung_index: int = 0
-    quality: int = 0
-    tries: int = 0
-    crashes: int = 0
-    requested_s: float = 0.0
-    failed_s: float = 0.0
-    failure: SegmentFailed | SegmentTimedOut | AssemblyFailed | None = None
-    rendered: SegmentRendered | None = None
-
-
-class Job(Struct, frozen=True, kw_only=True):
-    """A job as its log tells it; times are the server's, in seconds since the epoch."""
-
-    job_id: str
-    tail: Tail
-    requested: RenderRequested | None = None
-    requested_s: float = 0.0
-    spec: RenderSpec | None = None
-    planned_s: float = 0.0
-    segments: tuple[SegmentState, ...] = ()
-    film_rung: int = 0
-    soundtrack: SoundtrackMixed | None = None
-    assembly: AssemblyStatus = AssemblyStatus.IDLE
-    assembly_attempt: int = 0
-    assembly_failure: AssemblyFailed | None = None
-    cancel: RenderCancelRequested | None = None
-    end: End | None = None
-    ended_s: float = 0.0
-    downgrades: tuple[Downgrade, ...] = ()
-    generations: tuple[GenerationIntended | GenerationSubmitted | GenerationSettled, ...] = ()
-    problems: tuple[str, ...] = ()
-    oddities: int = 0
-
-    @property
-    def alive(self) -> bool:
-        """Whether work on it is still wanted."""
-        return self.requested is not None and self.end is None and self.cancel is None
-
-    @property
-    def all_rendered(self) -> bool:
-        """Whether every segment's body is in the store."""
-        return bool(self.segments) and all(
-            segment.status is SegmentStatus.RENDERED for segment in self.segments
-        )
-
-    @property
-    def rungs(self) -> tuple[Rung, ...]:
-        """The rung of each segment: of its body where it is rendered, else the one to ask."""
-        assert self.spec is not None
-        return tuple(
-            segment.rendered.rung if segment.rendered else self.spec.ladder[segment.rung_index]
-            for segment in self.segments
-        )
-
-    @property
-    def status(self) -> JobStatus:
-        """What a person is told."""
-        match self.end:
-            case RenderRejected():
-                return JobStatus.REJECTED
-            case RenderCompleted():
-                return JobStatus.COMPLETED
-            case RenderCancelled():
-                return JobStatus.CANCELLED
-            case RenderFailed():
-                return JobStatus.FAILED
-            case None:
-                pass
-        if self.requested is None:
-            return JobStatus.UNKNOWN
-        if self.cancel is not None:
-            return JobStatus.CANCELLING
-        if self.spec is None:
-            return JobStatus.REQUESTED
-        if self.assembly is AssemblyStatus.REQUESTED:
-            return JobStatus.ASSEMBLING
-        return JobStatus.RENDERING
-
-    @property
-    def warnings(self) -> tuple[Warned, ...]:
-        """Every warning told so far, in the order of the work, each once."""
-        found: list[Warned] = []
-        if self.spec:
-            found += self.spec.warnings
-        for segment in self.segments:
-            if segment.rendered:
-                found += segment.rendered.warnings
-        if self.soundtrack:
-            found += self.soundtrack.warnings
-        if isinstance(self.end, RenderCompleted):
-            found += (*self.end.warnings, *self.end.verdict.warnings)
-        return tuple(dict.fromkeys(found))
-
 
 def initial_state(job_id: str) -> Job:
     """A job of which nothing is stored."""
@@ -202,7 +73,12 @@ def evolve(job: Job, recorded: Recorded) -> Job:
     """The job after one more stored message; messages at or before its tail are ignored."""
     if recorded.seq <= job.tail.seq:
         return job
-    job = apply(job, recorded.event, recorded.time_s)
+    if isinstance(recorded.event, ENDS) and is_tombstone(job.tail, recorded):
+        job = msgspec.structs.replace(
+            job, end=recorded.event, ended_s=recorded.time_s, pruned=True
+        )
+    else:
+        job = apply(job, recorded.event, recorded.time_s)
     tail = advanced(job.tail, recorded)
     return msgspec.structs.replace(job, tail=tail)
 
@@ -220,7 +96,7 @@ def accepts(job: Job, event: Stored) -> bool:
         case Foreign():
             return False
         case RenderRequested():
-            return job.requested is None
+            return job.requested is None and job.end is None
         case RenderCancelRequested():
             return job.alive
         case RenderCancelled():
@@ -265,7 +141,8 @@ def accepts(job: Job, event: Stored) -> bool:
                 job.spec.ladder
             )
         case GenerationIntended() | GenerationSubmitted() | GenerationSettled():
-            return _segment(job, event.segment) is not None
+            segment = _segment(job, event.segment)
+            return segment is not None and _accepts_of_create(segment, event)
         case SoundtrackMixed():
             return job.soundtrack is None
         case AssemblyRequested():
@@ -285,6 +162,30 @@ def accepts(job: Job, event: Stored) -> bool:
             assert_never(event)
 
 
+def _accepts_of_create(
+    segment: SegmentState, event: GenerationIntended | GenerationSubmitted | GenerationSettled
+) -> bool:
+    """The rule for a segment's create: one at a time, and none once it was paid for."""
+    generation = segment.generation
+    match event:
+        case GenerationIntended():
+            return (
+                segment.status is SegmentStatus.REQUESTED
+                and segment.attempt == event.attempt
+                and generation is None
+                and not segment.paid
+            )
+        case GenerationSubmitted():
+            return (
+                generation is not None
+                and generation.attempt == event.attempt
+                and generation.handle is None
+                and not generation.settled
+            )
+        case GenerationSettled():
+            return segment.in_doubt
+
+
 def _segment(job: Job, index: int) -> SegmentState | None:
     return job.segments[index] if 0 <= index < len(job.segments) else None
 
@@ -300,13 +201,19 @@ def _apply(job: Job, event: Stored, time_s: float) -> Job:
         case SegmentRequested():
             return _on_segment_requested(job, event, time_s)
         case SegmentRendered():
-            return _with_segment(job, event.segment, status=SegmentStatus.RENDERED, rendered=event)
+            return _on_segment_rendered(job, event, time_s)
         case SegmentFailed() | SegmentTimedOut():
             return _on_segment_failed(job, event, time_s)
         case RungDescended():
             return _on_rung_descended(job, event)
-        case GenerationIntended() | GenerationSubmitted() | GenerationSettled():
-            return change(job, generations=(*job.generations, event))
+        case GenerationIntended():
+            return _on_generation_intended(job, event, time_s)
+        case GenerationSubmitted() | GenerationSettled():
+            generation = job.segments[event.segment].generation
+            assert generation is not None
+            settled = isinstance(event, GenerationSettled)
+            generation = change(generation, handle=event.handle, settled=settled)
+            return _with_segment(job, event.segment, generation=generation)
         case SoundtrackMixed():
             return change(job, soundtrack=event)
         case AssemblyRequested():
@@ -344,9 +251,27 @@ def _on_segment_requested(job: Job, event: SegmentRequested, time_s: float) -> J
     return msgspec.structs.replace(job, assembly=AssemblyStatus.IDLE)
 
 
+def _on_segment_rendered(job: Job, event: SegmentRendered, time_s: float) -> Job:
+    generation = job.segments[event.segment].generation
+    job = _with_cost(job, event.cost)
+    if generation is not None and generation.engine == event.rung.engine:
+        job = _with_cost(job, 0.0, released=generation.cost_reserved)
+        generation = None
+    return _with_segment(
+        job,
+        event.segment,
+        status=SegmentStatus.RENDERED,
+        rendered=event,
+        rendered_s=time_s,
+        generation=generation,
+        paid=job.segments[event.segment].paid or event.cost > 0,
+    )
+
+
 def _on_segment_failed(job: Job, event: SegmentFailed | SegmentTimedOut, time_s: float) -> Job:
     segment = job.segments[event.segment]
-    crashed = isinstance(event, SegmentFailed) and event.reason == "crashed"
+    crashed = isinstance(event, SegmentFailed) and event.reason is Reason.CRASHED
+    job = _with_generation_after(job, segment, event)
     return _with_segment(
         job,
         event.segment,
@@ -355,6 +280,64 @@ def _on_segment_failed(job: Job, event: SegmentFailed | SegmentTimedOut, time_s:
         crashes=segment.crashes + crashed,
         failed_s=time_s,
         failure=event,
+    )
+
+
+def _with_generation_after(
+    job: Job, segment: SegmentState, event: SegmentFailed | SegmentTimedOut
+) -> Job:
+    """What a failed attempt leaves of the segment's create.
+
+    One that costs nothing is forgotten, so that the engine may be asked anew; one that was paid
+    for only when its cost is known.  Until then no other is made; and if nobody knows where to
+    look for it, or what became of it, only a person can say.
+    """
+    generation, cost = segment.generation, getattr(event, "cost", None)
+    in_doubt = getattr(event, "reason", None) is Reason.OUTCOME_UNKNOWN
+    assert job.spec is not None
+    engine = job.spec.ladder[segment.rung_index].engine
+    others = generation is not None and generation.engine != engine
+    if cost is not None:
+        released = 0.0 if others or generation is None else generation.cost_reserved
+        job = _with_cost(job, cost, released=released)
+        job = _with_segment(job, segment.index, paid=segment.paid or cost > 0)
+    if others:
+        return job
+    if in_doubt and generation is None:
+        generation = Generation(attempt=event.attempt, engine=engine, key="")
+    if generation is None:
+        return job
+    if cost is not None:
+        generation = msgspec.structs.replace(generation, cost_reserved=0.0)
+    if not generation.settled:
+        if not in_doubt and not generation.cost_reserved:
+            return _with_segment(job, segment.index, generation=None)
+        unknown = in_doubt or generation.handle is None or isinstance(event, SegmentTimedOut)
+        attempt = event.attempt if unknown else generation.attempt
+        generation = msgspec.structs.replace(generation, unknown=unknown, attempt=attempt)
+    return _with_segment(job, segment.index, generation=generation)
+
+
+def _on_generation_intended(job: Job, event: GenerationIntended, time_s: float) -> Job:
+    generation = Generation(
+        attempt=event.attempt,
+        engine=event.engine,
+        key=event.idempotency_key,
+        cost_reserved=event.cost_reserved,
+        budget_date=event.budget_date,
+        since_s=time_s,
+    )
+    job = _with_cost(job, 0.0, released=-event.cost_reserved)
+    job = msgspec.structs.replace(job, currency=event.currency or job.currency)
+    return _with_segment(job, event.segment, generation=generation)
+
+
+def _with_cost(job: Job, cost: float, *, released: float = 0.0) -> Job:
+    """The job with a known cost more, and so much less reserved; rounded to what money is."""
+    return msgspec.structs.replace(
+        job,
+        cost=round(job.cost + cost, COST_DIGITS),
+        cost_unsettled=round(job.cost_unsettled - released, COST_DIGITS),
     )
 
 
@@ -391,16 +374,22 @@ def _on_rung_descended(job: Job, event: RungDescended) -> Job:
 
 def _on_assembly_failed(job: Job, event: AssemblyFailed, time_s: float) -> Job:
     job = msgspec.structs.replace(job, assembly=AssemblyStatus.FAILED, assembly_failure=event)
-    if event.segment is None or _segment(job, event.segment) is None:
-        return job
-    return _with_segment(
-        job,
-        event.segment,
-        status=SegmentStatus.FAILED,
-        failed_s=time_s,
-        failure=event,
-        rendered=None,
-    )
+    for index in at_fault(job, event):
+        job = _with_segment(
+            job,
+            index,
+            status=SegmentStatus.FAILED,
+            failed_s=time_s,
+            failure=event,
+            rendered=None,
+        )
+    return job
+
+
+def at_fault(job: Job, event: AssemblyFailed) -> tuple[int, ...]:
+    """The job's segments that a failed assembly names, the worst first."""
+    named = () if event.segment is None else (event.segment, *event.others)
+    return tuple(index for index in dict.fromkeys(named) if _segment(job, index) is not None)
 
 
 def _odd(job: Job, event: Stored) -> Job:
@@ -418,12 +407,33 @@ def _problem(job: Job, event: Stored) -> str | None:
     match event:
         case Foreign():
             return f"message {event.seq} on {event.subject} is not ours: {event.why}"
+        case RenderRequested() if job.pruned:
+            return "a request came for a job that was pruned: its id is used (use another job id)"
         case RenderRequested() if job.requested is not None and event != job.requested:
             return (
                 "a second request with this job id has another body; the first one stands "
                 "(use another job id)"
             )
+        case GenerationSettled() if job.alive:
+            return f"a word on segment {event.segment + 1} came when it waited for none"
         case RenderCancelRequested() if isinstance(job.end, RenderCompleted):
             return "a cancel came when the film was already complete"
         case _:
             return None
+
+
+__all__ = [
+    "AssemblyStatus",
+    "End",
+    "Generation",
+    "Job",
+    "JobStatus",
+    "SegmentState",
+    "SegmentStatus",
+    "accepts",
+    "apply",
+    "at_fault",
+    "evolve",
+    "fold",
+    "initial_state",
+]

@@ -13,14 +13,27 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+import msgspec
+
 from events.codec import VERSION, Message, decode, encode_body, encode_envelope
 from events.log import Envelope, Recorded, Tail
 from events.spec import Struct
 from events.subjects import subject_of
-from events.types import Event, event_id, type_name
+from events.types import (
+    Event,
+    RenderCancelled,
+    RenderCompleted,
+    RenderFailed,
+    RenderRejected,
+    event_id,
+    type_name,
+)
 
 _COVERED = ("ce-", "pytoon-")
 _LENGTH_BYTES = 8
+
+ENDS = (RenderRejected, RenderCompleted, RenderCancelled, RenderFailed)
+"""What ends a job."""
 
 
 class Draft(Struct, frozen=True, kw_only=True):
@@ -132,12 +145,25 @@ def chained(before: str, recorded: Recorded) -> str:
     return hashlib.sha256(f"{before}{recorded.digest}".encode()).hexdigest()
 
 
+def is_tombstone(tail: Tail, recorded: Recorded) -> bool:
+    """Whether a message is what a pruned job has left: its end, and nothing before it."""
+    return (
+        not tail.seq
+        and recorded.envelope is not None
+        and recorded.envelope.ordinal > 1
+        and isinstance(recorded.event, ENDS)
+    )
+
+
 def advanced(tail: Tail, recorded: Recorded) -> Tail:
     """The tail after one more stored message."""
+    ordinal = tail.ordinal + 1
+    if recorded.envelope is not None and is_tombstone(tail, recorded):
+        ordinal = recorded.envelope.ordinal
     return Tail(
         job_id=tail.job_id,
         seq=recorded.seq,
-        ordinal=tail.ordinal + 1,
+        ordinal=ordinal,
         digest=chained(tail.digest, recorded),
         first_seq=tail.first_seq or recorded.seq,
     )
@@ -147,23 +173,43 @@ def flaws(history: Sequence[Recorded]) -> tuple[str, ...]:
     """What is wrong with a job's chain, message by message; empty if it is whole.
 
     ``history`` begins with the job's first message.  What follows the last event of ours is
-    vouched for by nobody, so a tail that was cut off is found only by comparing with a mirror.
+    vouched for by nobody, and neither is that event itself: a tail that was cut off or altered is
+    found only by comparing with a mirror.  A job that was imported knows the sequence that it
+    began at in its old log, so only one such beginning is foreign to it.
     """
     found: list[str] = []
     tail = Tail(job_id=history[0].job_id if history else "")
+    began = 0
     for recorded in history:
         envelope = recorded.envelope
         before, tail = tail, advanced(tail, recorded)
         if envelope is None:
             continue
         where = f"message {recorded.seq} ({envelope.type})"
-        if envelope.ordinal != tail.ordinal:
-            found.append(f"{where} was the job's {envelope.ordinal}., and is its {tail.ordinal}.")
-        if envelope.prev != before.digest:
-            found.append(f"{where} does not continue what is stored before it")
-        if envelope.job_seq not in (0, tail.first_seq):
+        missing = envelope.ordinal - tail.ordinal
+        if missing > 0:
+            found.append(f"{missing} lost between message {before.seq} and {where}")
+        elif missing < 0:
+            found.append(f"{-missing} added before {where}")
+        elif envelope.prev != before.digest and not is_tombstone(before, recorded):
+            found.append(f"message {before.seq} was altered: {where} vouches for another one")
+        if envelope.job_seq not in (0, began, tail.first_seq) and began:
             found.append(f"{where} knew a job that began at {envelope.job_seq}")
+        began = envelope.job_seq or began
+        # Each flaw is told once, where it is: what follows is counted on from there.
+        tail = msgspec.structs.replace(tail, ordinal=envelope.ordinal)
     return tuple(found)
+
+
+def begins(history: Sequence[Recorded]) -> bool:
+    """Whether what was read from a hint on begins with the job's first message.
+
+    The first event of ours counts how many messages come before it.  Without one nobody can tell.
+    """
+    for place, recorded in enumerate(history, 1):
+        if recorded.envelope is not None:
+            return recorded.envelope.ordinal == place
+    return False
 
 
 def already_stored(drafts: Sequence[Draft], stored: Sequence[Recorded]) -> bool:

@@ -10,9 +10,10 @@ makes that harmless is the job's fold, never the log.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
+from events.notices import Noted, Posting
 from events.spec import Struct
 from events.types import Event, Stored
 
@@ -33,6 +34,10 @@ class LogUnavailable(LogError):
 
 class LogFull(LogError):
     """The stream is at its size limit: make room (``max_bytes``) or prune, then try again."""
+
+
+class JobPruned(LogError):
+    """The job was here, ended and was pruned: its id is used for ever.  Ask under another."""
 
 
 class StaleRead(LogError):
@@ -135,6 +140,18 @@ class DurableSpec(Struct, frozen=True, kw_only=True):
     """-1: no bound."""
 
 
+class Queue(Struct, frozen=True, kw_only=True):
+    """How many messages of a durable wait, and how many are handed out and not settled."""
+
+    waiting: int
+    handed_out: int
+
+    @property
+    def depth(self) -> int:
+        """All that are not settled."""
+        return self.waiting + self.handed_out
+
+
 class JobListed(Struct, frozen=True, kw_only=True):
     """A job of the log, as a listing sees it: its first and its last stored message's subjects."""
 
@@ -156,9 +173,12 @@ class EventLog(Protocol):
         source: str,
         causation: str = "",
         traceparent: str = "",
+        notices: Sequence[Posting] = (),
     ) -> tuple[Recorded, ...]:
         """Append the events after ``tail``, all or none, linked to it and to one another.
 
+        ``notices`` (with at least one event) stand or fall with them, each under its own
+        expectation: whoever was overtaken on either side is refused as a whole.
         Returns them as stored.  When the very same events (id and body) already follow ``tail``,
         because an earlier try's acknowledgement was lost, that counts as done.
         Raises ``Conflict``, ``LogUnavailable`` or ``LogFull``.
@@ -175,8 +195,27 @@ class EventLog(Protocol):
     ) -> tuple[Recorded, ...]:
         """The job's messages with a sequence above ``after``, in order.
 
-        ``first_seq`` is a hint where to begin.  Reads again, at last at the leader, until
-        ``at_least`` is reached, else raises ``StaleRead``.  Raises ``UnknownVersion``.
+        ``first_seq`` is a hint where the job begins, and is not believed where the messages from
+        there on do not bear it out: it never hides a message.  Reads again, at last at the leader,
+        until ``at_least`` is reached, else raises ``StaleRead``.  Raises ``UnknownVersion``.
+        """
+
+    async def tail_seq(self, job_id: str) -> int:
+        """The job's last sequence, as the leader knows it; 0 where it has none."""
+
+    async def post(self, posting: Posting, *, source: str) -> Noted:
+        """Store a notice.  When the very same one stands there already, that counts as done.
+
+        Raises ``Conflict`` where its topic went on, ``LogUnavailable`` or ``LogFull``.
+        """
+
+    async def last_notice(self, topic: str) -> Noted | None:
+        """The last notice of a topic, as the leader knows it: its state."""
+
+    async def recent(self, types: Sequence[str], *, messages_max: int) -> tuple[Recorded, ...]:
+        """The messages of these types among the log's last ``messages_max``, in order.
+
+        Those that only a newer build can read are left out.
         """
 
     async def jobs(self) -> tuple[JobListed, ...]:
@@ -190,6 +229,9 @@ class EventLog(Protocol):
 
     async def backlog(self) -> int:
         """Messages of all durables that are not settled yet: whether any work is left."""
+
+    async def queues(self) -> Mapping[str, Queue]:
+        """How each durable stands; raises ``LogUnavailable``, also where it may not be known."""
 
     def follow(self, job_id: str | None, *, after: int = 0) -> AsyncIterator[Recorded]:
         """The messages of one job (or of all), from after ``after``, then live, without end."""

@@ -11,10 +11,10 @@ number of jobs; this is no store for production.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -22,21 +22,27 @@ import structlog
 
 from events.codec import Message, decode_ask
 from events.faults import Fault, Faults
-from events.link import Draft, already_stored, link, record
+from events.handing import Bell, Durable, MemoryConsumer, MemoryDelivery
+from events.link import Draft, already_stored, begins, is_tombstone, link, record
 from events.log import (
     Conflict,
     DurableSpec,
     JobListed,
+    JobPruned,
     LogFull,
     LogUnavailable,
+    Queue,
     Recorded,
     StaleRead,
     Subscriber,
     Tail,
     UnknownVersion,
 )
+from events.notices import Draft as NoticeDraft
+from events.notices import Noted, Posting, drafted, noted
 from events.stream import DeadLetter, LogSettings, Usage
 from events.subjects import (
+    ROOT,
     checked_job_id,
     job_filter,
     matches,
@@ -48,170 +54,6 @@ from events.subjects import (
 from events.types import Event, RenderRequested, event_id
 
 _logger = structlog.get_logger(__name__)
-
-
-_TICK_S = 1e-6
-"""Clocks that are stepped by hand know nothing finer: a shorter wait would never end."""
-
-
-class _Bell:
-    """Wakes everyone who waits for something to happen."""
-
-    def __init__(self) -> None:
-        self._waiting: set[asyncio.Future[None]] = set()
-
-    def ring(self) -> None:
-        for future in self._waiting:
-            if not future.done():
-                future.set_result(None)
-        self._waiting.clear()
-
-    async def wait(self, timeout_s: float | None) -> None:
-        """Return when the bell rings or the time is over, whichever is first."""
-        future = asyncio.get_running_loop().create_future()
-        self._waiting.add(future)
-        try:
-            await asyncio.wait({future}, timeout=timeout_s)
-        finally:
-            self._waiting.discard(future)
-
-
-@dataclass
-class _Pending:
-    """A message that was handed out, or is to be: when it comes again, and how often it came."""
-
-    due_s: float
-    deliveries: int
-
-
-class _Durable:
-    """The state of a durable consumer, shared by its readers."""
-
-    def __init__(self, spec: DurableSpec) -> None:
-        self.spec = spec
-        self.filters = tuple(type_filter(token) for token in spec.types)
-        self.next_seq = 1
-        self.pending: dict[int, _Pending] = {}
-
-    def wants(self, message: Message) -> bool:
-        return any(matches(wanted, message.subject) for wanted in self.filters)
-
-    def has_room(self) -> bool:
-        bound = self.spec.max_ack_pending
-        return bound < 0 or len(self.pending) < bound
-
-
-class MemoryDelivery:
-    """One message of a durable, as ``events.log.Delivery`` has it."""
-
-    def __init__(
-        self, log: MemoryLog, durable: _Durable, recorded: Recorded, deliveries: int
-    ) -> None:
-        self._log = log
-        self._durable = durable
-        self.recorded = recorded
-        self.deliveries = deliveries
-
-    async def ack(self) -> None:
-        """Settle it, whoever holds it by now."""
-        if self._log.faults.strikes(Fault.FORGOTTEN_ACK):
-            return
-        self._durable.pending.pop(self.recorded.seq, None)
-        self._log.wake()
-
-    async def nak(self, delay_s: float = 0.0) -> None:
-        """Give it back for ``delay_s`` seconds."""
-        self._due_in(delay_s)
-        self._log.wake()
-
-    async def in_progress(self) -> None:
-        """Keep it for another ``ack_wait``."""
-        self._due_in(self._durable.spec.ack_wait_s)
-
-    async def dead_letter(self, why: str) -> None:
-        """Store it with the dead letters, then settle it."""
-        self._log.keep_dead_letter(self.recorded, why)
-        self._durable.pending.pop(self.recorded.seq, None)
-        self._log.wake()
-
-    def _due_in(self, delay_s: float) -> None:
-        pending = self._durable.pending.get(self.recorded.seq)
-        if pending is not None:
-            pending.due_s = self._log.clock() + delay_s
-
-
-class MemoryConsumer:
-    """A reader of a durable, as ``events.log.Consumer`` has it."""
-
-    def __init__(self, log: MemoryLog, durable: _Durable) -> None:
-        self._log = log
-        self._durable = durable
-        self._closed = False
-
-    async def fetch(self, batch: int, wait_s: float) -> Sequence[MemoryDelivery]:
-        """Up to ``batch`` messages; with ``wait_s`` 0 it does not wait, nor look at any clock."""
-        loop = asyncio.get_running_loop()
-        until_s = loop.time() + wait_s
-        while not self._closed:
-            deliveries = self._take(batch)
-            left_s = until_s - loop.time()
-            if deliveries or left_s < _TICK_S:
-                return deliveries
-            await self._log.bell.wait(min(left_s, self._next_due_s()))
-        return ()
-
-    async def close(self) -> None:
-        """Stop reading; what it holds comes again to others after ``ack_wait``."""
-        self._closed = True
-        self._log.wake()
-
-    def _next_due_s(self) -> float:
-        now_s = self._log.clock()
-        due = (pending.due_s - now_s for pending in self._durable.pending.values())
-        return max(0.001, min(due, default=60.0))
-
-    def _take(self, batch: int) -> tuple[MemoryDelivery, ...]:
-        taken: list[MemoryDelivery] = []
-        due = iter(self._due())
-        while len(taken) < batch:
-            seq = next(due, None) or self._next_unseen()
-            if seq is None:
-                break
-            delivery = self._hand_out(seq)
-            if delivery is not None:
-                taken.append(delivery)
-        return tuple(taken)
-
-    def _due(self) -> list[int]:
-        now_s = self._log.clock()
-        return sorted(seq for seq, item in self._durable.pending.items() if item.due_s <= now_s)
-
-    def _next_unseen(self) -> int | None:
-        """Take the next message that was never handed out, if there is room for it."""
-        durable = self._durable
-        while durable.next_seq <= self._log.last_seq and durable.has_room():
-            seq = durable.next_seq
-            durable.next_seq += 1
-            if not durable.wants(self._log.message(seq)):
-                continue
-            durable.pending[seq] = _Pending(due_s=self._log.clock(), deliveries=0)
-            if not self._log.faults.strikes(Fault.REORDERED_DELIVERY):
-                return seq
-        return None
-
-    def _hand_out(self, seq: int) -> MemoryDelivery | None:
-        pending = self._durable.pending[seq]
-        try:
-            recorded = self._log.recorded(seq)
-        except UnknownVersion as error:
-            _logger.warning("upgrade me", durable=self._durable.spec.name, why=str(error))
-            pending.due_s = self._log.clock() + self._log.settings.newer_delay_s
-            return None
-        pending.deliveries += 1
-        repeated = self._log.faults.strikes(Fault.REPEATED_DELIVERY)
-        wait_s = 0.0 if repeated else self._durable.spec.ack_wait_s
-        pending.due_s = self._log.clock() + wait_s
-        return MemoryDelivery(self._log, self._durable, recorded, pending.deliveries)
 
 
 class MemoryLog:
@@ -231,13 +73,14 @@ class MemoryLog:
         self.faults = faults or Faults()
         self.clock = clock
         self.settings = settings or LogSettings()
-        self.bell = _Bell()
+        self.bell = Bell()
         self._messages: list[Message] = []
         self._by_job: dict[str, list[int]] = {}
+        self._by_topic: dict[str, int] = {}
         self._read: dict[int, Recorded] = {}
         self._ids: set[str] = set()
         self._bytes = 0
-        self._durables: dict[str, _Durable] = {}
+        self._durables: dict[str, Durable] = {}
         self._metadata: dict[str, str] = {}
         self._dead_letters: list[DeadLetter] = []
         self._subscribers: dict[str, list[Subscriber]] = {}
@@ -298,7 +141,10 @@ class MemoryLog:
         seq = self.last_seq + 1
         stored = Message(seq=seq, subject=text, headers=headers, body=body, time_s=self.clock())
         self._messages.append(stored)
-        self._by_job.setdefault(text.split(".")[2], []).append(seq)
+        if text.startswith(f"{ROOT}."):
+            self._by_job.setdefault(text.split(".")[2], []).append(seq)
+        else:
+            self._by_topic[text.rpartition(".")[0]] = seq
         self.wake()
         return seq
 
@@ -312,6 +158,7 @@ class MemoryLog:
         source: str,
         causation: str = "",
         traceparent: str = "",
+        notices: Sequence[Posting] = (),
     ) -> tuple[Recorded, ...]:
         """Append all or none; the fault of a lost acknowledgement strikes after the storing."""
         await asyncio.sleep(0)
@@ -326,13 +173,16 @@ class MemoryLog:
             causation=causation,
             traceparent=traceparent,
         )
-        stored = self._append(tail, drafts)
+        told = [drafted(posting, source=source, time_s=self.clock()) for posting in notices]
+        stored = self._append(tail, drafts, told)
         if self.faults.strikes(Fault.LOST_ACKNOWLEDGEMENT):
             message = "a fault was asked for: the append's acknowledgement was lost"
             raise LogUnavailable(message)
         return stored
 
-    def _append(self, tail: Tail, drafts: Sequence[Draft]) -> tuple[Recorded, ...]:
+    def _append(
+        self, tail: Tail, drafts: Sequence[Draft], told: Sequence[NoticeDraft]
+    ) -> tuple[Recorded, ...]:
         following = self._of_job(tail.job_id, tail.seq)
         last = (self._by_job.get(tail.job_id) or [0])[-1]
         repeated = any(draft.envelope.id in self._ids for draft in drafts)
@@ -342,11 +192,15 @@ class MemoryLog:
                 return stored
             message = f"job {tail.job_id} stands at {last}, not at {tail.seq}, or has these events"
             raise Conflict(message)
-        before, held = self.last_seq, self._bytes
+        self._check(told)
+        before, held, topics = self.last_seq, self._bytes, dict(self._by_topic)
         try:
             seqs = [self._store(draft.subject, draft.headers, draft.body) for draft in drafts]
+            for notice in told:
+                self._store(notice.subject, notice.headers, notice.body)
         except LogFull:
             self._take_back(tail.job_id, before, held)
+            self._by_topic = topics
             raise
         self._ids.update(draft.envelope.id for draft in drafts)
         return tuple(self.recorded(seq) for seq in seqs)
@@ -356,6 +210,46 @@ class MemoryLog:
         del self._messages[last_seq:]
         self._bytes = held_bytes
         self._by_job[job_id] = [seq for seq in self._by_job.get(job_id, []) if seq <= last_seq]
+
+    def _check(self, told: Sequence[NoticeDraft]) -> None:
+        for notice in told:
+            last = self._by_topic.get(notice.topic, 0)
+            if last != notice.after:
+                message = f"{notice.topic} stands at {last}, not at {notice.after}"
+                raise Conflict(message)
+
+    async def tail_seq(self, job_id: str) -> int:
+        """The job's last sequence; 0 where it has none."""
+        await asyncio.sleep(0)
+        return (self._by_job.get(checked_job_id(job_id)) or [0])[-1]
+
+    async def post(self, posting: Posting, *, source: str) -> Noted:
+        """Store a notice; the same faults strike as at an append."""
+        await asyncio.sleep(0)
+        if self.faults.strikes(Fault.REFUSED_APPEND):
+            message = "a fault was asked for: the notice did not reach the log"
+            raise LogUnavailable(message)
+        draft = drafted(posting, source=source, time_s=self.clock())
+        found = self._notice(self._by_topic.get(draft.topic, 0))
+        if found is None or found.seq <= posting.after or found.body != draft.body:
+            self._check((draft,))
+            found = self._notice(self._store(draft.subject, draft.headers, draft.body))
+        assert found is not None
+        if self.faults.strikes(Fault.LOST_ACKNOWLEDGEMENT):
+            message = "a fault was asked for: the notice's acknowledgement was lost"
+            raise LogUnavailable(message)
+        return found
+
+    async def last_notice(self, topic: str) -> Noted | None:
+        """The last notice of a topic."""
+        await asyncio.sleep(0)
+        return self._notice(self._by_topic.get(topic, 0))
+
+    def _notice(self, seq: int) -> Noted | None:
+        if not seq:
+            return None
+        stored = self.message(seq)
+        return noted(seq, stored.subject, stored.body, stored.time_s)
 
     async def publish_ask(self, job_id: str, type_token: str, body: bytes) -> Recorded:
         """Publish a client's bare body, or return what this ask stored before."""
@@ -367,6 +261,12 @@ class MemoryLog:
                 found = self.recorded(seq)
                 if isinstance(found.event, type(ask)) and event_id(found.event) == event_id(ask):
                     return found
+        first = self._of_job(job_id, 0)[:1]
+        if isinstance(ask, RenderRequested) and any(
+            is_tombstone(Tail(job_id=job_id), self.recorded(seq)) for seq in first
+        ):
+            message = f"job {job_id} was here and was pruned: use another id"
+            raise JobPruned(message)
         usage = await self.usage()
         if isinstance(ask, RenderRequested) and usage.fullness >= self.settings.asks_up_to:
             message = f"the log holds {usage.bytes} bytes of {usage.bytes_max}: no new jobs"
@@ -378,7 +278,10 @@ class MemoryLog:
     ) -> tuple[Recorded, ...]:
         """The job's messages above ``after`` and from ``first_seq`` on."""
         await asyncio.sleep(0)
-        seqs = self._of_job(checked_job_id(job_id), max(after, first_seq - 1))
+        seqs = self._of_job(checked_job_id(job_id), after)
+        if not after and 1 < first_seq <= at_least:
+            hinted = self._of_job(job_id, first_seq - 1)
+            seqs = hinted if begins([self.recorded(seq) for seq in hinted]) else seqs
         reached = after
         for _ in range(self.settings.stale_reads_max):
             stale = self.faults.strikes(Fault.STALE_READ)
@@ -396,6 +299,17 @@ class MemoryLog:
     def _of_job(self, job_id: str, after: int) -> list[int]:
         seqs = self._by_job.get(job_id, [])
         return seqs[bisect_right(seqs, after) :]
+
+    async def recent(self, types: Sequence[str], *, messages_max: int) -> tuple[Recorded, ...]:
+        """The messages of these types among the last ones."""
+        await asyncio.sleep(0)
+        wanted = tuple(map(type_filter, types))
+        found: list[Recorded] = []
+        for seq in range(max(0, self.last_seq - messages_max) + 1, self.last_seq + 1):
+            if any(matches(pattern, self.message(seq).subject) for pattern in wanted):
+                with contextlib.suppress(UnknownVersion):
+                    found.append(self.recorded(seq))
+        return tuple(found)
 
     async def jobs(self) -> tuple[JobListed, ...]:
         """Every job that was asked for, oldest ask first."""
@@ -422,7 +336,7 @@ class MemoryLog:
         """Make the durables, or change those that are there without losing their place."""
         self._metadata.update(metadata or {})
         for spec in durables:
-            made = _Durable(spec)
+            made = Durable(spec)
             kept = self._durables.get(spec.name)
             if kept is None:
                 self._durables[spec.name] = made
@@ -439,10 +353,17 @@ class MemoryLog:
 
     async def backlog(self) -> int:
         """The messages of all durables that are not settled yet."""
-        return sum(
-            len(durable.pending) + sum(map(durable.wants, self._messages[durable.next_seq - 1 :]))
-            for durable in self._durables.values()
-        )
+        return sum(queue.depth for queue in (await self.queues()).values())
+
+    async def queues(self) -> dict[str, Queue]:
+        """How each durable stands."""
+        return {
+            name: Queue(
+                waiting=sum(map(durable.wants, self._messages[durable.next_seq - 1 :])),
+                handed_out=len(durable.pending),
+            )
+            for name, durable in self._durables.items()
+        }
 
     async def dead_letters(self) -> tuple[DeadLetter, ...]:
         """What was put aside as unreadable, oldest first."""

@@ -7,7 +7,8 @@ job is loaded by direct get: any replica answers it, and may be behind.  The lea
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -16,7 +17,8 @@ from events import jetapi
 from events.codec import Message
 from events.jetapi import Refused, Reply
 from events.link import record
-from events.log import JobListed, LogUnavailable, Recorded, StaleRead
+from events.log import JobListed, LogUnavailable, Queue, Recorded, StaleRead, UnknownVersion
+from events.notices import Noted, noted, topic_filter
 from events.pull import Connection, Follower
 from events.stream import DeadLetter, LogSettings
 from events.subjects import DEAD_LETTERS, STREAM, job_filter, parse, type_filter
@@ -89,7 +91,7 @@ async def _direct(
 ) -> list[Message]:
     found: list[Message] = []
     while len(found) < MESSAGES_MAX:
-        batch = await _direct_batch(connection, settings, wanted, begin)
+        batch = await direct_batch(connection, settings.request_timeout_s, wanted, begin)
         found += batch
         if len(batch) < BATCH:
             return found
@@ -97,19 +99,25 @@ async def _direct(
     raise LogUnavailable(f"{wanted} has more than {MESSAGES_MAX} messages")
 
 
-async def _direct_batch(
-    connection: Reader, settings: LogSettings, wanted: str, begin: int
+async def direct_batch(
+    connection: Reader,
+    timeout_s: float,
+    wanted: str,
+    begin: int,
+    *,
+    stream: str = STREAM,
+    count_max: int = BATCH,
 ) -> list[Message]:
     """One batch, whole: a message that was lost on the way is missed by the one after it."""
-    await connection.connected(settings.request_timeout_s)
+    await connection.connected(timeout_s)
     inbox = connection.replies()
     found: list[Message] = []
-    request = {"seq": begin, "next_by_subj": wanted, "batch": BATCH}
+    request = {"seq": begin, "next_by_subj": wanted, "batch": count_max}
     try:
-        subject = f"{jetapi.API}.DIRECT.GET.{STREAM}"
+        subject = f"{jetapi.API}.DIRECT.GET.{stream}"
         await connection.publish(subject, msgspec.json.encode(request), reply=inbox.subject)
         while True:
-            reply = await inbox.next(settings.request_timeout_s)
+            reply = await inbox.next(timeout_s)
             message = jetapi.direct(reply)
             if message is None:
                 break
@@ -131,14 +139,14 @@ async def _direct_batch(
 
 
 async def at_leader(
-    connection: Reader, wanted: str, after: int, *, count_max: int
+    connection: Reader, wanted: str, after: int, *, count_max: int, stream: str = STREAM
 ) -> list[Message]:
     """Up to ``count_max`` messages under a filter, above ``after``, one by one at the leader."""
     found: list[Message] = []
     while len(found) < count_max:
         try:
             request = {"seq": after + 1, "next_by_subj": wanted}
-            answer = await connection.api(f"STREAM.MSG.GET.{STREAM}", request)
+            answer = await connection.api(f"STREAM.MSG.GET.{stream}", request)
         except Refused as error:
             if error.code == jetapi.NO_MESSAGE:
                 break
@@ -151,13 +159,24 @@ async def at_leader(
 
 async def last_seq(connection: Reader, wanted: str) -> int:
     """The last sequence under a filter, at the leader; 0 if there is none."""
+    last = await _last(connection, wanted)
+    return last.seq if last else 0
+
+
+async def last_noted(connection: Reader, topic: str) -> Noted | None:
+    """The last notice of a topic, at the leader."""
+    last = await _last(connection, topic_filter(topic))
+    return noted(last.seq, last.subject, last.body, last.time_s) if last else None
+
+
+async def _last(connection: Reader, wanted: str) -> Message | None:
     try:
         answer = await connection.api(f"STREAM.MSG.GET.{STREAM}", {"last_by_subj": wanted})
     except Refused as error:
         if error.code == jetapi.NO_MESSAGE:
-            return 0
+            return None
         raise LogUnavailable(str(error)) from error
-    return jetapi.got(answer["message"]).seq
+    return jetapi.got(answer["message"])
 
 
 async def listed_jobs(connection: Connection) -> tuple[JobListed, ...]:
@@ -175,6 +194,23 @@ async def listed_jobs(connection: Connection) -> tuple[JobListed, ...]:
     finally:
         await asks.end()
     return tuple(JobListed(job_id=job, messages=counts.get(job, 0)) for job in jobs)
+
+
+async def recent(connection: Connection, types: Sequence[str], after: int) -> tuple[Recorded, ...]:
+    """The messages of these types above ``after``, in order; not those of a newer build."""
+    found: list[Recorded] = []
+    for token in types:
+        follower = Follower(connection, type_filter(token), after)
+        try:
+            while True:
+                for reply, place in await follower.some(0):
+                    with contextlib.suppress(UnknownVersion):
+                        found.append(record(jetapi.consumed(reply, place)))
+                if follower.at_end:
+                    break
+        finally:
+            await follower.end()
+    return tuple(sorted(found, key=lambda item: item.seq))
 
 
 async def _counts(connection: Connection) -> dict[str, int]:
@@ -196,9 +232,10 @@ async def _counts(connection: Connection) -> dict[str, int]:
     return counts
 
 
-async def unsettled(connection: Connection) -> int:
-    """The messages that the durables have not handed out, or not seen settled."""
-    count, offset, total = 0, 0, 1
+async def queues(connection: Connection) -> dict[str, Queue]:
+    """Of each durable, how many messages it has not handed out, and how many not seen settled."""
+    found: dict[str, Queue] = {}
+    offset, total = 0, 1
     while offset < total:
         try:
             page = await connection.api(f"CONSUMER.LIST.{STREAM}", {"offset": offset})
@@ -207,10 +244,12 @@ async def unsettled(connection: Connection) -> int:
         consumers = page.get("consumers") or []
         for info in consumers:
             if info["config"].get("durable_name"):
-                count += info["num_pending"] + info["num_ack_pending"]
+                found[info["name"]] = Queue(
+                    waiting=info["num_pending"], handed_out=info["num_ack_pending"]
+                )
         offset += max(1, len(consumers))
         total = int(page.get("total", 0))
-    return count
+    return found
 
 
 async def listed_dead_letters(connection: Connection) -> tuple[DeadLetter, ...]:

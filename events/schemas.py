@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from events.notices import NOTICE_TYPES, notice_name
 from events.spec import RenderSpec
 from events.types import CLIENT_ASKS, EVENT_TYPES, RenderRequested, type_name
 
@@ -30,6 +31,12 @@ def event_schemas(request: Mapping[str, Any] | None = None) -> dict[str, dict[st
     asked = dict(request) if request is not None else {"type": "object"}
     schemas[f"{type_name(RenderRequested)}.json"] = {"$schema": DIALECT, **asked}
     schemas[SPEC] = _schema(RenderSpec)
+    return dict(sorted(schemas.items()))
+
+
+def notice_schemas() -> dict[str, dict[str, Any]]:
+    """Each notice's schema by its file's name, such as ``circuit_opened.json``."""
+    schemas = {f"{notice_name(kind)}.json": _schema(kind) for kind in NOTICE_TYPES}
     return dict(sorted(schemas.items()))
 
 

@@ -98,10 +98,17 @@ class Box(Struct, frozen=True, kw_only=True):
 
 
 class Rung(Struct, frozen=True, kw_only=True):
-    """One step of the ladder: which engine draws which archetype."""
+    """One step of the ladder: which engine draws which archetype.
+
+    ``generates``: the engine makes pictures that were not uploaded, and may cost money.
+    ``still``: nothing moves but the words' coming and going; films only come here whose product
+    could not be shown as it is while it moved.
+    """
 
     engine: str
     archetype: Archetype
+    generates: bool = False
+    still: bool = False
 
 
 class Artifact(Struct, frozen=True, kw_only=True):
@@ -115,9 +122,10 @@ class Artifact(Struct, frozen=True, kw_only=True):
 class Asset(Struct, frozen=True, kw_only=True):
     """A picture as it was ingested.
 
-    ``source`` is the upload, byte for byte; ``still`` the upright sRGB PNG (8 bits, straight
+    ``source`` is the upload, byte for byte; ``still`` the upright sRGB picture (8 bits, straight
     alpha, longest edge at most 4096 px; a mask is its alpha already) that everything is drawn
-    from.  ``subject`` is the box to keep in frame, in fractions of the still.
+    from: a PNG, or the upload itself where that is such a PNG or JPEG (with its metadata, then).
+    ``subject`` is the box to keep in frame, in fractions of the still.
     """
 
     role: AssetRole

@@ -2,6 +2,8 @@
 
     pytoon.jobs.<job_id>.<type>                          an event of a job
     pytoon.jobs.<job_id>.segment_requested.<engine>      the one type with a fifth token
+    pytoon.engines.<engine>.<notice>                     an engine's circuit (``events.notices``)
+    pytoon.budgets.<scope>.<date>.<notice>               a day's budget
     pytoon.progress.<job_id>                             progress: not history, not stored
     pytoon.dlq.<the rest of the original subject>        what nobody could read
 
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 import re
 
+from events.notices import notice_subjects
 from events.spec import Struct
 from events.types import EVENT_TYPES, Event, SegmentRequested, type_name
 
@@ -21,6 +24,9 @@ STREAM = "EVENTS"
 
 DEAD_LETTERS = "DLQ"
 """The stream that holds what a consumer was handed and nobody could read."""
+
+MIRROR = "AUDIT"
+"""The stream that keeps a second copy of every event, where an operator has made it."""
 
 ROOT = "pytoon.jobs"
 PROGRESS = "pytoon.progress"
@@ -115,8 +121,9 @@ def type_filter(token: str) -> str:
 
 
 def stream_subjects() -> tuple[str, ...]:
-    """The subjects that the stream takes, in the order of ``events.types``."""
-    return tuple(type_filter(type_name(kind)) for kind in EVENT_TYPES)
+    """The subjects that the stream takes: of jobs in the order of ``events.types``, and others."""
+    of_jobs = tuple(type_filter(type_name(kind)) for kind in EVENT_TYPES)
+    return (*of_jobs, *notice_subjects())
 
 
 def matches(pattern: str, text: str) -> bool:

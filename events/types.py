@@ -73,11 +73,14 @@ class Downgrade(Struct, frozen=True, kw_only=True):
 
 
 class ProductProof(Struct, frozen=True, kw_only=True):
-    """Luma SSIM of the product in the finished file against its lossless compositing."""
+    """The product in the finished file against its lossless compositing: SSIM of luma, and the
+    most by which the mean of a patch differs, in codes (None: of a version that did not look).
+    """
 
     frames_sampled: int
     ssim_mean: float
     ssim_min: float
+    difference_max: float | None = None
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
@@ -151,7 +154,10 @@ class SegmentRequested(_JobEvent, frozen=True, kw_only=True, tag="segment_reques
 
 
 class SegmentRendered(_JobEvent, frozen=True, kw_only=True, tag="segment_rendered"):
-    """A segment's body is in the artifact store."""
+    """A segment's body is in the artifact store.
+
+    ``reused`` tells that it had been rendered before, for this job or another, from equal input.
+    """
 
     segment: int
     attempt: int
@@ -165,6 +171,7 @@ class SegmentRendered(_JobEvent, frozen=True, kw_only=True, tag="segment_rendere
     fingerprint: str = ""
     raw: Artifact | None = None
     warnings: tuple[Warned, ...] = ()
+    reused: bool = False
 
     def key(self) -> Key:
         """One outcome an attempt."""
@@ -172,7 +179,11 @@ class SegmentRendered(_JobEvent, frozen=True, kw_only=True, tag="segment_rendere
 
 
 class SegmentFailed(_JobEvent, frozen=True, kw_only=True, tag="segment_failed"):
-    """An attempt at a segment came to nothing."""
+    """An attempt at a segment came to nothing.
+
+    ``cost`` is what it is known to have cost; None: not known.  ``tried`` is false where the
+    engine was not asked at all, because its circuit was open.
+    """
 
     segment: int
     attempt: int
@@ -181,6 +192,8 @@ class SegmentFailed(_JobEvent, frozen=True, kw_only=True, tag="segment_failed"):
     retryable: bool
     detail: str
     elapsed_s: float
+    cost: float | None = None
+    tried: bool = True
 
     def key(self) -> Key:
         """One failure an attempt."""
@@ -193,6 +206,7 @@ class SegmentTimedOut(_JobEvent, frozen=True, kw_only=True, tag="segment_timed_o
     segment: int
     attempt: int
     deadline: Deadline
+    rung: Rung | None = None
 
     def key(self) -> Key:
         """One time-out an attempt."""
@@ -215,13 +229,21 @@ class RungDescended(_JobEvent, frozen=True, kw_only=True, tag="rung_descended"):
 
 
 class GenerationIntended(_JobEvent, frozen=True, kw_only=True, tag="generation_intended"):
-    """A remote create is about to be made."""
+    """A remote create is about to be made.
+
+    ``claim`` is the writer's own: two processes that mean to make the same create write different
+    bodies, so that only one of them is told that its intent is stored.  ``budget_date`` is the
+    day (UTC, such as 2026-11-25) whose budget the cost is reserved from; empty: no budget.
+    """
 
     segment: int
     attempt: int
     engine: str
     idempotency_key: str
     cost_reserved: float = 0.0
+    currency: str = ""
+    budget_date: str = ""
+    claim: str = ""
 
     def key(self) -> Key:
         """One intent an attempt."""
@@ -255,7 +277,8 @@ class GenerationSettled(_JobEvent, frozen=True, kw_only=True, tag="generation_se
 class SoundtrackMixed(_JobEvent, frozen=True, kw_only=True, tag="soundtrack_mixed"):
     """The film's whole sound is in the artifact store, encoded (AAC in MP4).
 
-    ``lufs`` and ``true_peak_db`` are of the decoded AAC; None where not measurable.
+    ``lufs`` and ``true_peak_db`` are of the decoded AAC; None where not measurable.  ``reused``
+    tells that it had been mixed before from equal input.
     """
 
     artifact: Artifact
@@ -263,6 +286,7 @@ class SoundtrackMixed(_JobEvent, frozen=True, kw_only=True, tag="soundtrack_mixe
     true_peak_db: float | None
     elapsed_s: float = 0.0
     warnings: tuple[Warned, ...] = ()
+    reused: bool = False
 
 
 class AssemblyRequested(_JobEvent, frozen=True, kw_only=True, tag="assembly_requested"):
@@ -276,7 +300,11 @@ class AssemblyRequested(_JobEvent, frozen=True, kw_only=True, tag="assembly_requ
 
 
 class RenderCompleted(_JobEvent, frozen=True, kw_only=True, tag="render_completed"):
-    """The film is done."""
+    """The film is done.
+
+    ``cost`` is what all its attempts are known to have cost, ``cost_unsettled`` what is reserved
+    for those of which that is not known.
+    """
 
     attempt: int
     output: Artifact
@@ -286,15 +314,22 @@ class RenderCompleted(_JobEvent, frozen=True, kw_only=True, tag="render_complete
     elapsed_s: float
     downgrades: tuple[Downgrade, ...] = ()
     warnings: tuple[Warned, ...] = ()
+    cost: float = 0.0
+    cost_unsettled: float = 0.0
+    currency: str = ""
 
 
 class AssemblyFailed(_JobEvent, frozen=True, kw_only=True, tag="assembly_failed"):
-    """The parts did not become a film that may be shipped."""
+    """The parts did not become a film that may be shipped.
+
+    ``segment`` is the one at fault, where one is; ``others`` are at fault, too.
+    """
 
     attempt: int
     reason: Reason
     detail: str
     segment: int | None = None
+    others: tuple[int, ...] = ()
 
     def key(self) -> Key:
         """One failure an attempt."""

@@ -15,14 +15,18 @@ import pytest_asyncio
 from adapters.base import Engine, EngineFailure, SegmentWork
 from adapters.compositor import CompositorEngine
 from adapters.files import FileStore
+from adapters.generated import GeneratedEngine
 from adapters.null import NullEngine
 from adapters.workers import WorkerPool
 from config import load
 from events.spec import Archetype, RenderSpec, Rung
 from events.types import Reason
 from tests.builders import JOB, spec
+from tests.painter import Notes, Painter
 
-ENGINES = ("null", "compositor", "template")
+ENGINES = ("null", "compositor", "template", "generated")
+CLIP_S = 0.6
+"""How long a generated clip takes, so that a cancel comes before it is there."""
 FRAMES = 12
 
 
@@ -48,7 +52,13 @@ def bench(request: pytest.FixtureRequest, workers: WorkerPool, tmp_path: Path) -
     store = FileStore(tmp_path)
     if request.param == "null":
         return Bench(NullEngine(store, frame_s=0.005), store)
-    limits = load(environ={}).limits
+    config = load(environ={})
+    limits = config.limits
+    if request.param == "generated":
+        painter = Painter("generated", folder=str(tmp_path / "service"), takes_s=CLIP_S)
+        settings = config.generation
+        made = GeneratedEngine(painter, store, workers, settings=settings, limits=limits)
+        return Bench(made, store)
     return Bench(CompositorEngine(store, workers, name=request.param, limits=limits), store)
 
 
@@ -69,14 +79,20 @@ def work(engine: Engine, *, frames: int = FRAMES, **changes: Any) -> SegmentWork
         spec=plan(frames),
         segment=0,
         attempt=1,
-        rung=Rung(engine=engine.name, archetype=Archetype.MEME_TEXT),
+        rung=Rung(
+            engine=engine.name,
+            archetype=Archetype.MEME_TEXT,
+            generates=engine.capabilities().generates,
+        ),
     )
     return msgspec.structs.replace(asked, **changes)
 
 
 async def test_a_body_has_the_frames_that_were_asked_for(bench: Bench) -> None:
     """It is in the store, and its seed is the segment's."""
-    result = await bench.engine.render(work(bench.engine), lambda *_: None, asyncio.Event())
+    result = await bench.engine.render(
+        work(bench.engine), lambda *_: None, asyncio.Event(), Notes()
+    )
     assert FRAMES == result.frames
     assert plan().segments[0].seed == result.seed
     assert await bench.store.has(result.artifact)
@@ -86,7 +102,7 @@ async def test_the_same_work_gives_the_same_bytes(bench: Bench) -> None:
     """Whatever the attempt: a body depends on the plan and the rung alone."""
     first, second = [
         await bench.engine.render(
-            work(bench.engine, attempt=attempt), lambda *_: None, asyncio.Event()
+            work(bench.engine, attempt=attempt), lambda *_: None, asyncio.Event(), Notes()
         )
         for attempt in (1, 2)
     ]
@@ -100,7 +116,7 @@ async def test_progress_ends_at_the_whole(bench: Bench) -> None:
     def listen(done: int, total: int) -> None:
         told.append((done, total))
 
-    await bench.engine.render(work(bench.engine, frames=240), listen, asyncio.Event())
+    await bench.engine.render(work(bench.engine, frames=240), listen, asyncio.Event(), Notes())
     assert told
     assert told == sorted(told)
     assert {240} == {total for _, total in told if total}
@@ -112,7 +128,9 @@ async def test_a_cancel_ends_it_soon(bench: Bench) -> None:
     asyncio.get_running_loop().call_later(0.3, cancel.set)
     async with asyncio.timeout(10):
         with pytest.raises(EngineFailure) as caught:
-            await bench.engine.render(work(bench.engine, frames=30_000), lambda *_: None, cancel)
+            await bench.engine.render(
+                work(bench.engine, frames=30_000), lambda *_: None, cancel, Notes()
+            )
     assert caught.value.reason is Reason.CANCELLED
 
 
@@ -120,6 +138,6 @@ async def test_an_engine_knows_what_it_can_do(bench: Bench) -> None:
     """Without any I/O; and it is well."""
     capabilities = bench.engine.capabilities()
     assert capabilities.local
-    assert not capabilities.generates
+    assert capabilities.generates is (bench.engine.name == "generated")
     assert capabilities.archetypes == frozenset(Archetype)
     assert (await bench.engine.health()).ok

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from events.link import advanced, chained, digest
-from events.log import Conflict, LogFull, LogUnavailable, StaleRead, Tail
+from events.log import Conflict, LogFull, LogUnavailable, Queue, StaleRead, Tail
 from events.types import (
     AssemblyRequested,
     Deadline,
@@ -55,9 +55,19 @@ async def test_read_the_part_that_was_asked_for(bench: Bench) -> None:
     await append(bench.log, tail, timed_out(1), timed_out(2))
     assert [3, 4] == [item.seq for item in await bench.log.read("a", after=1)]
     assert [4] == [item.seq for item in await bench.log.read("a", after=3, at_least=4)]
-    assert [3, 4] == [item.seq for item in await bench.log.read("a", first_seq=2)]
     assert () == await bench.log.read("a", after=4)
     assert () == await bench.log.read("nobody")
+
+
+@pytest.mark.parametrize("hint", [1, 2, 3, 4, 5, 900])
+async def test_a_hint_hides_nothing(bench: Bench, hint: int) -> None:
+    """A message may have come from another log, and know a job that began elsewhere."""
+    await append(bench.log, Tail(job_id="b"), timed_out(0, "b"))
+    tail, _ = await append(bench.log, Tail(job_id="a"), timed_out(0))
+    await append(bench.log, tail, timed_out(1), timed_out(2))
+    for at_least in (0, 4):
+        read = await bench.log.read("a", first_seq=hint, at_least=at_least)
+        assert [2, 3, 4] == [item.seq for item in read]
 
 
 async def test_a_read_that_falls_short_is_told(bench: Bench) -> None:
@@ -327,6 +337,20 @@ async def test_the_backlog_is_what_is_not_settled(bench: Bench) -> None:
             await delivery.ack()
             await asyncio.sleep(0.05)
     assert 0 == await bench.log.backlog()
+
+
+async def test_queues_tell_what_waits_and_what_is_handed_out(bench: Bench) -> None:
+    """Of each durable apart: a message is in one of the two until it is acknowledged."""
+    waiting, handed_out = Queue(waiting=2, handed_out=0), Queue(waiting=0, handed_out=2)
+    await append(bench.log, Tail(job_id="a"), timed_out(0), timed_out(1))
+    assert {"planner": waiting, "timers": waiting} == await bench.log.queues()
+    deliveries = await fetched(await bench.log.consumer("timers"), 2.0)
+    assert {"planner": waiting, "timers": handed_out} == await bench.log.queues()
+    for delivery in deliveries:
+        await delivery.ack()
+    await asyncio.sleep(0.05)
+    settled = Queue(waiting=0, handed_out=0)
+    assert {"planner": waiting, "timers": settled} == await bench.log.queues()
 
 
 async def test_a_fetch_waits_for_what_comes(bench: Bench) -> None:

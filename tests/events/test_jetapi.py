@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from typing import Any
 
 import pytest
 
@@ -71,12 +72,21 @@ def test_a_status_is_no_message() -> None:
 
 def test_an_update_takes_nothing_away() -> None:
     """Subjects and notes of a newer build stay, and fields that are not ours as they are."""
-    config = {"subjects": ["a"], "metadata": {"m": "1"}, "max_bytes": 2}
+    config = {"subjects": ["a"], "metadata": {"m": "1"}, "max_bytes": 2, "num_replicas": 1}
     current = {"subjects": ["a", "b"], "metadata": {"n": "0"}, "max_bytes": 1, "sealed": False}
     expected = {
+        "num_replicas": 1,
         "subjects": ["a", "b"],
         "metadata": {"m": "1", "n": "0"},
         "max_bytes": 2,
         "sealed": False,
     }
     assert expected == jetapi.updated(config, current)
+
+
+def test_an_update_takes_no_copies_away() -> None:
+    """Who would make the stream with one copy leaves a cluster's three; three are made of one."""
+    one: dict[str, Any] = {"subjects": [], "num_replicas": 1}
+    three: dict[str, Any] = {"subjects": [], "num_replicas": 3}
+    assert 3 == jetapi.updated(one, three)["num_replicas"]
+    assert 3 == jetapi.updated(three, one)["num_replicas"]

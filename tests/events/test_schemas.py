@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from events.schemas import SPEC, event_schemas
+from events.notices import NOTICE_TYPES, notice_name
+from events.schemas import SPEC, event_schemas, notice_schemas
 from events.types import EVENT_TYPES, type_name
 
 
@@ -14,6 +15,14 @@ def test_every_type_has_its_schema() -> None:
     expected = sorted([*(f"{type_name(kind)}.json" for kind in EVENT_TYPES), SPEC])
     assert expected == list(schemas)
     assert json.dumps(schemas) == json.dumps(event_schemas())
+
+
+def test_every_notice_has_its_schema() -> None:
+    """Circuits and budgets can be read by other languages, too."""
+    expected = sorted(f"{notice_name(kind)}.json" for kind in NOTICE_TYPES)
+    assert expected == list(notice_schemas())
+    opened = notice_schemas()["circuit_opened.json"]["$defs"]["CircuitOpened"]
+    assert "until_s" in opened["required"]
 
 
 def test_the_request_is_its_own_body() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from events import subjects
+from events.notices import NOTICE_TYPES
 from events.spec import Archetype, Rung
 from events.types import EVENT_TYPES, RenderCancelRequested, SegmentRequested, type_name
 
@@ -65,7 +66,7 @@ def test_other_tokens_are_refused(kind: str, engine: str | None) -> None:
 def test_the_stream_takes_each_type_once() -> None:
     """Every type is enumerated, and no two of the stream's subjects overlap."""
     taken = subjects.stream_subjects()
-    assert len(EVENT_TYPES) == len(taken)
+    assert len(EVENT_TYPES) + len(NOTICE_TYPES) == len(taken)
     for kind in EVENT_TYPES:
         engine = "x" if type_name(kind) == "segment_requested" else None
         text = subjects.subject("a", type_name(kind), engine)

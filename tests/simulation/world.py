@@ -15,7 +15,7 @@ from typing import Any
 import looptime
 import msgspec
 
-from adapters.base import EngineFailure, SegmentWork
+from adapters.base import Engine, EngineFailure, SegmentWork
 from adapters.files import FileStore
 from adapters.null import NullEngine, NullStudio
 from config import Config, load
@@ -23,12 +23,16 @@ from events.faults import Faults
 from events.job import Job, fold
 from events.log import Consumer, EventLog, Recorded, Tail
 from events.memory import MemoryLog
+from events.notices import Noted, Posting
 from events.types import Event, Reason
 from services.actor import Actor, Limits
 from services.composition import SERVICES, actors_of, durables
 from services.runtime import Runtime, RuntimeSettings
 
 ACK_WAIT_S = 5.0
+LATENCY_S = 0.05
+"""How long an answer of the log is under way that something is then decided with."""
+
 RESTART_S = 1.0
 """How long a killed process stays away."""
 
@@ -67,8 +71,25 @@ class MortalLog:
         await self._mortal("after", events)
         return stored
 
+    async def post(self, posting: Posting, *, source: str) -> Noted:
+        """Store a notice, unless death comes before or right after."""
+        await self._mortal("before", ())
+        stored = await self._log.post(posting, source=source)
+        await self._mortal("after", ())
+        return stored
+
+    async def last_notice(self, topic: str) -> Noted | None:
+        """The last notice; its answer takes a moment, in which others may write."""
+        found = await self._log.last_notice(topic)
+        await asyncio.sleep(LATENCY_S)
+        return found
+
     async def _mortal(self, when: str, events: Sequence[Event]) -> None:
-        if self._die(when, events):
+        await self.mortal(fatal=self._die(when, events))
+
+    async def mortal(self, *, fatal: bool) -> None:
+        """Die here if it is ``fatal``; whoever is dead gets no further."""
+        if fatal:
             self.dead.set()
         if self.dead.is_set():
             await asyncio.Future()
@@ -148,7 +169,7 @@ class World:
         while True:
             log = MortalLog(self.log, self._die)
             runtime = Runtime(
-                self._actor(name),
+                self._actor(name, log),
                 log,
                 limits=self.limits,
                 settings=RuntimeSettings(heartbeat_s=1.0),
@@ -166,14 +187,18 @@ class World:
                 await asyncio.gather(life, death, return_exceptions=True)
             await asyncio.sleep(RESTART_S)
 
-    def _actor(self, name: str) -> Actor:
-        engine = NullEngine(self.store, frame_s=0.01, fault=self._fault)
+    def _actor(self, name: str, log: MortalLog) -> Actor:
         return actors_of(
             (name,),
             config=self.config,
-            engines={"null": engine},
+            engines=self.engines(log),
             studio=NullStudio(self.store),
         )[0]
+
+    def engines(self, log: MortalLog) -> dict[str, Engine]:
+        """The engines of one life of a process, which sees ``log``."""
+        del log
+        return {"null": NullEngine(self.store, frame_s=0.01, fault=self._fault)}
 
     def _die(self, when: str, events: Sequence[Event]) -> bool:
         if self.random.random() < self.restless / 2:
