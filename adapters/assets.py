@@ -13,10 +13,10 @@ import socket
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from adapters.base import ArtifactStore, StoreError
+from adapters.base import ArtifactStore, StoreAway, StoreError
 from events.spec import Artifact, Struct
 from events.types import Problem
 
@@ -59,7 +59,7 @@ class AssetFetcher:
     async def fetch(self, uri: str, bytes_max: int) -> Artifact:
         """The artifact of ``uri``, at most ``bytes_max`` bytes long.
 
-        Raises ``AssetProblem``, and ``StoreError`` where the store itself fails.
+        Raises ``AssetProblem``, and ``StoreError`` or ``StoreAway`` where the store itself fails.
         """
         scheme, _, rest = uri.partition(":")
         match scheme.lower():
@@ -104,6 +104,8 @@ class AssetFetcher:
         _check_size(path.stat().st_size, bytes_max)
         try:
             return await self._store.put_file(path, MEDIA_TYPE)
+        except StoreAway:
+            raise
         except OSError as error:
             raise AssetProblem(
                 "a readable file", f"check its permissions ({error.strerror})"
@@ -133,20 +135,10 @@ class AssetFetcher:
     ) -> None:
         url = uri
         for _ in range(self._limits.redirects_max + 1):
-            address = await self._checked_address(url)
-            parts = urlsplit(url)
-            # The connection goes to the very address that was checked: a name that resolves
-            # anew to a private address between check and use gains nothing.
-            host = f"[{address}]" if ":" in address else address
-            pinned = parts._replace(
-                netloc=host if parts.port is None else f"{host}:{parts.port}"
-            ).geturl()
-            async with client.stream(
-                "GET",
-                pinned,
-                headers={"Host": parts.netloc.rpartition("@")[2]},
-                extensions={"sni_hostname": parts.hostname or ""},
-            ) as response:
+            pinned, more = await pinned_to_address(
+                url, allow_private=self._limits.allow_private_addresses
+            )
+            async with client.stream("GET", pinned, **more) as response:
                 if response.is_redirect:
                     url = str(response.headers.get("location", ""))
                     continue
@@ -164,20 +156,46 @@ class AssetFetcher:
             f"{self._limits.redirects_max} redirects at most", "name the final address"
         )
 
-    async def _checked_address(self, url: str) -> str:
+
+async def pinned_to_address(url: str, *, allow_private: bool) -> tuple[str, dict[str, Any]]:
+    """Where to connect for ``url``, and what more to tell httpx; raises ``AssetProblem``.
+
+    The connection goes to the very address that was checked: a name that resolves anew to a
+    private address between check and use gains nothing.
+    """
+    try:
         parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise AssetProblem("an http(s) address", "redirects must lead to one, too")
-        found = await asyncio.get_running_loop().getaddrinfo(
-            parts.hostname, parts.port or 443, type=socket.SOCK_STREAM
-        )
-        addresses = [str(info[4][0]) for info in found]
-        for address in addresses:
-            public = ipaddress.ip_address(address.partition("%")[0]).is_global
-            if not public and not self._limits.allow_private_addresses:
-                limit = "a public address"
-                raise AssetProblem(limit, "private and local addresses are not fetched from")
-        return addresses[0]
+        port, name = parts.port, parts.hostname
+        addresses = await _addresses(name, port) if name else []
+    except ValueError:
+        # A port or a name that can be none.
+        addresses = []
+    if not addresses or parts.scheme not in {"http", "https"}:
+        raise AssetProblem("an http(s) address", "redirects must lead to one, too")
+    for address in addresses:
+        public = ipaddress.ip_address(address.partition("%")[0]).is_global
+        if not public and not allow_private:
+            limit = "a public address"
+            raise AssetProblem(limit, "private and local addresses are not fetched from")
+    host = f"[{addresses[0]}]" if ":" in addresses[0] else addresses[0]
+    netloc = host if port is None else f"{host}:{port}"
+    more = {
+        "headers": {"Host": parts.netloc.rpartition("@")[2]},
+        "extensions": {"sni_hostname": parts.hostname or ""},
+    }
+    return parts._replace(netloc=netloc).geturl(), more
+
+
+async def _addresses(name: str, port: int | None) -> list[str]:
+    """Where a name leads to.  An address leads to itself, without asking anybody."""
+    try:
+        return [str(ipaddress.ip_address(name))]
+    except ValueError:
+        pass
+    found = await asyncio.get_running_loop().getaddrinfo(
+        name, port or 443, type=socket.SOCK_STREAM
+    )
+    return [str(info[4][0]) for info in found]
 
 
 def _check_size(size: int, bytes_max: int) -> None:

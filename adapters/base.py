@@ -8,10 +8,12 @@ An engine renders one segment's body.  It may fail in every way there is; each w
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from events.job import Generation
 from events.spec import Archetype, Artifact, RenderSpec, Rung, Struct, Warned
 from events.types import Reason
 
@@ -20,8 +22,22 @@ class StoreError(Exception):
     """An artifact is missing or does not have the content that its name says."""
 
 
+class StoreAway(OSError):
+    """The store cannot be reached, lets nobody in or is full: the same may succeed later."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(errno.EIO, message)
+
+    def __str__(self) -> str:
+        """The message alone: the number says nothing."""
+        return str(self.strerror)
+
+
 class ArtifactStore(Protocol):
-    """Files named by the sha256 of their content: written whole or not at all, never changed."""
+    """Files named by the sha256 of their content: written whole or not at all, never changed.
+
+    Every call may raise ``OSError``: the disk's own, or ``StoreAway`` of a store elsewhere.
+    """
 
     async def put_bytes(self, content: bytes, media_type: str) -> Artifact:
         """Store ``content``."""
@@ -34,6 +50,19 @@ class ArtifactStore(Protocol):
 
     async def has(self, artifact: Artifact) -> bool:
         """Whether the content is here, whole."""
+
+    async def remember(self, key: str, artifact: Artifact) -> None:
+        """Note which artifact was made of an input; the last note of a key holds.
+
+        ``key`` is 64 hex digits that name the whole input.  Losing a note costs work, nothing
+        else.  Raises ``StoreError`` for another key, ``OSError`` where it cannot be written.
+        """
+
+    async def recall(self, key: str) -> Artifact | None:
+        """The artifact that was made of an input before, if it is still here, whole.
+
+        Raises ``StoreError`` for a key that is not 64 hex digits.
+        """
 
 
 class Capabilities(Struct, frozen=True, kw_only=True):
@@ -75,20 +104,51 @@ class SegmentResult(Struct, frozen=True, kw_only=True):
     cost: float = 0.0
     raw: Artifact | None = None
     warnings: tuple[Warned, ...] = ()
+    reused: bool = False
+    """It was not rendered now: the same input had been rendered before."""
 
 
 class EngineFailure(Exception):
-    """An attempt came to nothing; ``retryable`` says whether the same rung may do better."""
+    """An attempt came to nothing; ``retryable`` says whether the same rung may do better.
 
-    def __init__(self, reason: Reason, detail: str, *, retryable: bool) -> None:
+    ``cost`` is what the attempt is known to have cost (0: it is known to be unbilled).  None, the
+    default, is "not known" once a service has answered a create for which a cost was reserved:
+    the reservation then stands, and nothing is created for the segment again.
+    """
+
+    def __init__(
+        self, reason: Reason, detail: str, *, retryable: bool, cost: float | None = None
+    ) -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
         self.retryable = retryable
+        self.cost = cost
 
 
 ProgressCallback = Callable[[int, int], None]
 """Called with frames done and frames in all; cheap, from the event loop's thread."""
+
+
+class Ledger(Protocol):
+    """What the log knows of an attempt's generation, and where more of it is noted."""
+
+    @property
+    def known(self) -> Generation | None:
+        """The segment's create at this engine of which the outcome or the cost is not known, with
+        the handle if one was answered: this attempt's, an earlier one's that failed without a
+        word on its cost, or one whose handle a person accepted.  None: there is none.
+        """
+
+    async def intend(self, key: str, cost: float) -> None:
+        """Store that a create with this key is about to be sent, and reserve its cost.
+
+        Only when it returns may the create be sent.  Raises ``EngineFailure``: ``BUDGET`` where a
+        cap does not allow the cost, ``CANCELLED`` where nobody waits for the outcome any more.
+        """
+
+    async def submitted(self, handle: str) -> None:
+        """Store what the service answered to the create: all that polling it needs."""
 
 
 class Engine(Protocol):
@@ -103,10 +163,14 @@ class Engine(Protocol):
         """Whether it can be asked now."""
 
     async def render(
-        self, work: SegmentWork, progress: ProgressCallback, cancel: asyncio.Event
+        self,
+        work: SegmentWork,
+        progress: ProgressCallback,
+        cancel: asyncio.Event,
+        ledger: Ledger | None = None,
     ) -> SegmentResult:
         """Render one body.  Raises ``EngineFailure``; with ``Reason.CANCELLED`` soon after
-        ``cancel`` is set.
+        ``cancel`` is set.  An engine that generates needs the ``ledger``; others leave it alone.
         """
 
     async def close(self) -> None:

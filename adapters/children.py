@@ -21,7 +21,8 @@ class Refusal(Struct, frozen=True, kw_only=True):
 
     reason: Reason
     detail: str
-    segment: int | None = None
+    segments: tuple[int, ...] = ()
+    """To be rendered again, the worst first."""
 
 
 class MixedFacts(Struct, frozen=True, kw_only=True):
@@ -70,6 +71,7 @@ def assemble(  # noqa: PLR0917 - all that a film depends on, across the process 
     bodies: Mapping[int, Path],
     soundtrack: Path,
     sources: Mapping[str, Path],
+    clips: Mapping[int, Path],
     folder: Path,
     facts: Mapping[str, Any],
     report: Report,
@@ -79,9 +81,11 @@ def assemble(  # noqa: PLR0917 - all that a film depends on, across the process 
     from assembler.verdict import Refused  # noqa: PLC0415
 
     try:
-        done = produce.assemble(spec, rungs, bodies, soundtrack, sources, folder, facts, report)
+        done = produce.assemble(
+            spec, rungs, bodies, soundtrack, sources, folder, facts, report, clips
+        )
     except Refused as refused:
-        return Refusal(reason=refused.reason, detail=refused.detail, segment=refused.segment)
+        return Refusal(reason=refused.reason, detail=refused.detail, segments=refused.segments)
     except (ValueError, RuntimeError, ArithmeticError, LookupError) as error:
         return Refusal(reason=Reason.INTERNAL, detail=f"{type(error).__name__}: {error}")
     return AssembledFiles(

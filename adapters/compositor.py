@@ -2,6 +2,8 @@
 
 The static template is the same machinery with a look that cannot fail; it is registered under a
 name of its own because it is a rung of its own.
+
+A body that was drawn before from the same input is taken from the store instead (``reuse``).
 """
 
 from __future__ import annotations
@@ -16,14 +18,16 @@ from adapters.base import (
     Capabilities,
     EngineFailure,
     Health,
+    Ledger,
     ProgressCallback,
     SegmentResult,
     SegmentWork,
     StoreError,
 )
+from adapters.reuse import body_key, maker, seen_by
 from adapters.workers import Report, WorkerPool
 from config.models import LimitSettings
-from events.spec import Archetype, Artifact, RenderSpec, Rung
+from events.spec import Archetype, Artifact, RenderSpec, Rung, Warned
 from events.types import Reason
 
 MEDIA_TYPE = "video/mp4"
@@ -39,6 +43,8 @@ class CompositorEngine:
         self._store = store
         self._workers = workers
         self._limits = limits
+        # Now, and not at the first body: the workers load the code as it is now, too.
+        maker()
 
     def capabilities(self) -> Capabilities:
         """All archetypes, generating nothing, here."""
@@ -49,24 +55,63 @@ class CompositorEngine:
         return Health(ok=True)
 
     async def render(
-        self, work: SegmentWork, progress: ProgressCallback, cancel: asyncio.Event
+        self,
+        work: SegmentWork,
+        progress: ProgressCallback,
+        cancel: asyncio.Event,
+        ledger: Ledger | None = None,  # noqa: ARG002 - the port's
     ) -> SegmentResult:
-        """Draw and encode one body in a worker process."""
+        """Draw and encode one body in a worker process, or find it drawn."""
+        return await self.draw(work, None, progress, cancel)
+
+    async def draw(
+        self,
+        work: SegmentWork,
+        clip: Artifact | None,
+        progress: ProgressCallback,
+        cancel: asyncio.Event,
+    ) -> SegmentResult:
+        """The same; if there is a ``clip`` it is the picture, over which the rest is drawn."""
+        spec = seen_by(work.spec, work.segment)
+        key = body_key(spec, work.segment, work.rung, work.quality, clip)
+        if self._limits.reuse_bodies and work.attempt == 1:
+            # Only at first: where an attempt came to nothing, what was stored may be why.
+            artifact = await self._store.recall(key)
+            if artifact is not None:
+                frames = spec.segments[work.segment].body_frames
+                progress(frames, frames)
+                return _result(work, artifact, frames, spec.encoder.fingerprint, reused=True)
+        artifact, frames, fingerprint = await self._drawn(work, spec, clip, progress, cancel)
+        if self._limits.reuse_bodies and fingerprint == spec.encoder.fingerprint:
+            await self._store.remember(key, artifact)
+        return _result(work, artifact, frames, fingerprint, reused=False)
+
+    async def _drawn(
+        self,
+        work: SegmentWork,
+        spec: RenderSpec,
+        clip: Artifact | None,
+        progress: ProgressCallback,
+        cancel: asyncio.Event,
+    ) -> tuple[Artifact, int, str]:
+        """The body as ``spec`` has it, its frames, and the fingerprint of its encoder."""
         try:
             sources = {
                 sha256: await self._store.fetch(artifact)
-                for sha256, artifact in drawn_from(work.spec).items()
+                for sha256, artifact in drawn_from(spec).items()
             }
+            clips = {work.segment: await self._store.fetch(clip)} if clip else {}
         except StoreError as error:
             raise EngineFailure(Reason.UNAVAILABLE, str(error), retryable=True) from error
         with tempfile.TemporaryDirectory(prefix="pytoon-body-") as folder:
             out = Path(folder) / "body.mp4"
             told = await self._workers.run(
                 _render,
-                work.spec,
+                spec,
                 work.rung,
                 work.segment,
                 sources,
+                clips,
                 out,
                 work.quality,
                 deadline_s=self._limits.too_long_s,
@@ -77,16 +122,35 @@ class CompositorEngine:
             if isinstance(told, str):
                 raise EngineFailure(Reason.INTERNAL, told, retryable=False)
             frames, fingerprint = told
-            artifact = await self._store.put_file(out, MEDIA_TYPE, move=True)
-        return SegmentResult(
-            artifact=artifact,
-            seed=work.spec.segments[work.segment].seed,
-            frames=frames,
-            fingerprint=fingerprint,
-        )
+            return await self._store.put_file(out, MEDIA_TYPE, move=True), frames, fingerprint
 
     async def close(self) -> None:
         """The workers belong to the composition root."""
+
+
+def _result(
+    work: SegmentWork, artifact: Artifact, frames: int, fingerprint: str, *, reused: bool
+) -> SegmentResult:
+    return SegmentResult(
+        artifact=artifact,
+        seed=work.spec.segments[work.segment].seed,
+        frames=frames,
+        fingerprint=fingerprint,
+        warnings=_substituted(work, fingerprint),
+        reused=reused,
+    )
+
+
+def _substituted(work: SegmentWork, fingerprint: str) -> tuple[Warned, ...]:
+    """A warning where another encoder than the planned one had to do."""
+    planned = work.spec.encoder
+    if planned.codec == "libx264" or fingerprint == planned.fingerprint:
+        return ()
+    message = (
+        f"segment {work.segment + 1} was to be encoded by {planned.codec}, which does not work "
+        "on the machine that drew it: x264 encoded it instead"
+    )
+    return (Warned(code="encoder_downgraded", message=message),)
 
 
 def drawn_from(spec: RenderSpec) -> dict[str, Artifact]:
@@ -100,6 +164,7 @@ def _render(  # noqa: PLR0917 - all that a body depends on, across processes
     rung: Rung,
     segment: int,
     sources: dict[str, Path],
+    clips: dict[int, Path],
     out: Path,
     quality: int,
     report: Report,
@@ -109,7 +174,7 @@ def _render(  # noqa: PLR0917 - all that a body depends on, across processes
 
     rungs = (rung,) * len(spec.segments)
     try:
-        info: Any = produce.render_body(spec, rungs, segment, sources, out, quality, report)
+        info: Any = produce.render_body(spec, rungs, segment, sources, out, quality, report, clips)
     except (ValueError, RuntimeError, OSError, ArithmeticError, LookupError) as error:
         return f"{type(error).__name__}: {error}"
     return info.frames, info.fingerprint

@@ -20,6 +20,7 @@ from adapters.base import (
     Capabilities,
     EngineFailure,
     Health,
+    Ledger,
     ProgressCallback,
     SegmentResult,
     SegmentWork,
@@ -60,7 +61,11 @@ class NullEngine:
         return Health(ok=True)
 
     async def render(
-        self, work: SegmentWork, progress: ProgressCallback, cancel: asyncio.Event
+        self,
+        work: SegmentWork,
+        progress: ProgressCallback,
+        cancel: asyncio.Event,
+        ledger: Ledger | None = None,  # noqa: ARG002 - the port's
     ) -> SegmentResult:
         """Take ``frame_s`` a frame, then store a digest of the work's fields."""
         if self._fault is not None and (failure := self._fault(work)) is not None:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from adapters.assets import AssetFetcher, AssetProblem
 from adapters.base import ArtifactStore
 from adapters.children import AssembledFiles, Refusal, assemble, mix, prepare
@@ -18,6 +20,7 @@ from adapters.preparation import (
     PreparationFiles,
     StillFacts,
 )
+from adapters.reuse import maker, sound_key
 from adapters.studio import (
     AskedPicture,
     Assembled,
@@ -31,11 +34,11 @@ from adapters.studio import (
 from adapters.workers import WorkerPool
 from config import Config
 from events.job import Job
-from events.spec import Artifact, Asset, AssetRole, FontFile
+from events.spec import Artifact, Asset, AssetRole, FontFile, RenderSpec
 from events.types import Problem
 
-PNG = "image/png"
 MP4 = "video/mp4"
+NOTE = "application/json"
 
 
 class PooledStudio:
@@ -48,6 +51,8 @@ class PooledStudio:
         self._workers = workers
         self._fetcher = fetcher
         self._config = config
+        # Now, and not at the first sound: the workers load the code as it is now, too.
+        maker()
 
     async def prepare(self, preparation: Preparation) -> Prepared:
         """Fetch every file into the store, then decode, measure and set in a worker."""
@@ -65,13 +70,13 @@ class PooledStudio:
         self, preparation: Preparation, taken: dict[str, Artifact], folder: Path
     ) -> PreparationFiles:
         pictures = [
-            await self._picture(picture, taken, folder / f"{number}.png")
+            await self._picture(picture, taken, folder / f"still-{number}")
             for number, picture in enumerate(preparation.pictures)
         ]
         logo = None
         if preparation.logo_uri:
             asked = AskedPicture(field="logo_uri", uri=preparation.logo_uri, role=AssetRole.LOGO)
-            logo = await self._picture(asked, taken, folder / "logo.png")
+            logo = await self._picture(asked, taken, folder / "logo")
         sounds = [
             (field, await self._store.fetch(taken[field]))
             for field in ("music_uri", "voice_uri")
@@ -88,6 +93,7 @@ class PooledStudio:
             archetype=preparation.archetype,
             style=preparation.style,
             encoder=preparation.encoder,
+            nvenc=preparation.nvenc,
             width=preparation.width,
             height=preparation.height,
             frames=preparation.frames,
@@ -151,7 +157,7 @@ class PooledStudio:
             role=picture.role,
             uri=picture.uri,
             source=taken[picture.field],
-            still=await self._store.put_file(picture.out, PNG, move=True),
+            still=await self._store.put_file(picture.out, facts.media_type, move=True),
             width=facts.width,
             height=facts.height,
             has_alpha=facts.has_alpha,
@@ -160,9 +166,30 @@ class PooledStudio:
         )
 
     async def mix(self, job: Job, cancel: asyncio.Event) -> Mixed:
-        """Mix and encode the film's sound in a worker."""
+        """Mix and encode the film's sound in a worker, or find it mixed."""
         assert job.spec is not None
-        sound = job.spec.sound
+        key = sound_key(job.spec)
+        if self._config.limits.reuse_bodies and (found := await self._mixed_before(key)):
+            return found
+        mixed = await self._mixed_now(job.spec, cancel)
+        if self._config.limits.reuse_bodies:
+            note = await self._store.put_bytes(msgspec.json.encode(mixed), NOTE)
+            await self._store.remember(key, note)
+        return mixed
+
+    async def _mixed_before(self, key: str) -> Mixed | None:
+        """The same sound, if it has been mixed before and is still here."""
+        note = await self._store.recall(key)
+        if note is None:
+            return None
+        path = await self._store.fetch(note)
+        mixed = msgspec.json.decode(path.read_bytes(), type=Mixed)
+        if not await self._store.has(mixed.artifact):
+            return None
+        return msgspec.structs.replace(mixed, reused=True)
+
+    async def _mixed_now(self, spec: RenderSpec, cancel: asyncio.Event) -> Mixed:
+        sound = spec.sound
         sources = {
             artifact.sha256: await self._store.fetch(artifact)
             for artifact in (sound.music, sound.voice)
@@ -172,7 +199,7 @@ class PooledStudio:
             out = Path(folder) / "sound.mp4"
             answer = await self._workers.run(
                 mix,
-                job.spec,
+                spec,
                 sources,
                 out,
                 deadline_s=self._config.limits.too_long_s,
@@ -202,6 +229,11 @@ class PooledStudio:
             for segment in job.segments
             if segment.rendered
         }
+        clips = {
+            segment.index: await self._store.fetch(segment.rendered.raw)
+            for segment in job.segments
+            if segment.rendered and segment.rendered.raw
+        }
         soundtrack = await self._store.fetch(job.soundtrack.artifact)
         with tempfile.TemporaryDirectory(prefix="pytoon-film-") as folder:
             answer: AssembledFiles | Refusal = await self._workers.run(
@@ -211,6 +243,7 @@ class PooledStudio:
                 bodies,
                 soundtrack,
                 sources,
+                clips,
                 Path(folder),
                 dict(facts),
                 deadline_s=self._config.limits.too_long_s,
@@ -218,7 +251,7 @@ class PooledStudio:
                 cancel=cancel,
             )
             if isinstance(answer, Refusal):
-                raise AssemblyRefused(answer.reason, answer.detail, answer.segment)
+                raise AssemblyRefused(answer.reason, answer.detail, *answer.segments)
             put = self._store.put_file
             return Assembled(
                 output=await put(answer.output, MP4, move=True),

@@ -46,6 +46,7 @@ class PreparationFiles(Struct, frozen=True, kw_only=True):
     archetype: Archetype
     style: Style
     encoder: EncoderProfile
+    nvenc: EncoderProfile | None
     width: int
     height: int
     frames: int
@@ -65,6 +66,8 @@ class StillFacts(Struct, frozen=True, kw_only=True):
     has_alpha: bool
     subject: Box | None
     palette: tuple[str, ...]
+    media_type: str
+    """Of the still's file."""
 
 
 class PreparationAnswer(Struct, frozen=True, kw_only=True):

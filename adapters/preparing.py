@@ -12,7 +12,7 @@ from adapters.workers import Report
 from assembler import encode, fonts, sound, stills
 from assembler.captions import plan_captions
 from assembler.looks import weight_of
-from events.spec import EncoderProfile
+from events.spec import EncoderProfile, Warned
 from events.types import Problem
 
 VALUE_SHOWN_MAX = 80
@@ -53,36 +53,50 @@ def prepare(files: PreparationFiles, report: Report) -> PreparationAnswer:
     encoder = _encoder(files)
     if isinstance(encoder, Problem):
         return PreparationAnswer(problems=(encoder,))
+    profile, told = encoder
     return PreparationAnswer(
         stills=tuple(found),
         logo=logo,
         font_files=font_set.files,
         captions=captions.captions,
-        encoder=encoder,
-        warnings=captions.warnings,
+        encoder=profile,
+        warnings=(*told, *captions.warnings, *_borrowed(files)),
     )
 
 
-def _encoder(files: PreparationFiles) -> EncoderProfile | Problem:
-    asked = files.encoder
+def _encoder(
+    files: PreparationFiles,
+) -> tuple[EncoderProfile, tuple[Warned, ...]] | Problem:
+    """The profile of the film, tried out here, and a warning where it is not what was asked."""
+    told: tuple[Warned, ...] = ()
+    if files.nvenc is not None:
+        try:
+            return _profile(files.nvenc, files), ()
+        except encode.EncodeError as error:
+            message = f"a graphics card was to encode and cannot: {error}; x264 encodes instead"
+            told = (Warned(code="encoder_downgraded", message=message),)
     try:
-        return encode.default_profile(
-            codec=asked.codec,
-            preset=asked.preset,
-            crf=asked.crf,
-            bitrate_max_kbps=asked.bitrate_max_kbps,
-            fps=files.fps,
-            width=files.width,
-            height=files.height,
-            more=asked.params,
-        )
+        return _profile(files.encoder, files), told
     except encode.EncodeError as error:
         return Problem(
             field="services",
-            value=f"{asked.codec} {asked.preset}",
+            value=f"{files.encoder.codec} {files.encoder.preset}",
             limit="an encoder setting that this machine has (defaults.encoder)",
             hint=str(error),
         )
+
+
+def _profile(asked: EncoderProfile, files: PreparationFiles) -> EncoderProfile:
+    return encode.default_profile(
+        codec=asked.codec,
+        preset=asked.preset,
+        crf=asked.crf,
+        bitrate_max_kbps=asked.bitrate_max_kbps,
+        fps=files.fps,
+        width=files.width,
+        height=files.height,
+        more=asked.params,
+    )
 
 
 def _still(picture: PictureFile, files: PreparationFiles) -> StillFacts | Problem:
@@ -108,6 +122,7 @@ def _still(picture: PictureFile, files: PreparationFiles) -> StillFacts | Proble
         has_alpha=still.has_alpha,
         subject=still.subject,
         palette=still.palette,
+        media_type=still.media_type,
     )
 
 
@@ -137,6 +152,17 @@ def _fonts(files: PreparationFiles) -> tuple[fonts.FontSet | None, list[Problem]
         return None, [Problem(field=field, value="", limit=str(error), hint=hint)]
     problems = [_missing(glyph, files) for glyph in font_set.missing]
     return font_set, problems
+
+
+def _borrowed(files: PreparationFiles) -> tuple[Warned, ...]:
+    """Tell which letters a brand's font lacks: they are set in another one."""
+    if files.font is None:
+        return ()
+    family, chars = fonts.lacking(files.font, [text for _, text in files.texts])
+    if not chars:
+        return ()
+    message = f"the font {family} lacks {chars[:VALUE_SHOWN_MAX]}: set in another font"
+    return (Warned(code="font_incomplete", message=message),)
 
 
 def _missing(glyph: fonts.MissingGlyph, files: PreparationFiles) -> Problem:

@@ -52,9 +52,12 @@ class Preparation(Struct, frozen=True, kw_only=True):
     style: Style
     encoder: EncoderProfile
     width: int
+    """Pixels of the film as it is drawn and encoded; of a draft fewer than in its plan."""
     height: int
     frames: int
     fps: int
+    nvenc: EncoderProfile | None = None
+    """What is to encode where it works, instead of ``encoder``."""
 
 
 class Prepared(Struct, frozen=True, kw_only=True):
@@ -86,6 +89,7 @@ class Mixed(Struct, frozen=True, kw_only=True):
     lufs: float | None
     true_peak_db: float | None
     warnings: tuple[Warned, ...] = ()
+    reused: bool = False
 
 
 class Assembled(Struct, frozen=True, kw_only=True):
@@ -101,11 +105,12 @@ class Assembled(Struct, frozen=True, kw_only=True):
 class AssemblyRefused(Exception):
     """The parts did not become a film that may be shipped."""
 
-    def __init__(self, reason: Reason, detail: str, segment: int | None = None) -> None:
+    def __init__(self, reason: Reason, detail: str, *segments: int) -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
-        self.segment = segment
+        self.segments = segments
+        """To be rendered again, the worst first."""
 
 
 class Studio(Protocol):

@@ -28,15 +28,32 @@ from config.wording import limit_of, nearest, shown
 
 SHIPPED = Path(__file__).resolve().parent
 PREFIX = "PYTOON_"
-RESERVED = frozenset(
-    {"API_KEYS", "ASSET_ROOTS", "CONFIG", "HOME", "LOG_FORMAT", "LOG_LEVEL", "STORE"}
-)
+RESERVED = frozenset({"API_KEYS", "ASSET_ROOTS", "CONFIG", "HOME", "LOG_FORMAT", "LOG_LEVEL"})
 """Names after ``PYTOON_`` that are read elsewhere and are no keys of the configuration."""
 
-SECTIONS = ("defaults", "sound", "limits", "log", "runtime")
+SHORT = {"PYTOON_STORE": ("store", "url")}
+"""Variables with a name of their own for one key; their value is a text, not YAML."""
+
+SECTIONS = (
+    "defaults",
+    "sound",
+    "limits",
+    "budget",
+    "circuits",
+    "settle",
+    "store",
+    "log",
+    "runtime",
+    "gateway",
+)
 """The sections of ``defaults.yaml``."""
 
-FILES = {"delivery": "delivery.yaml", "presets": "presets.yaml", "engines": "engines.yaml"}
+FILES = {
+    "delivery": "delivery.yaml",
+    "presets": "presets.yaml",
+    "engines": "engines.yaml",
+    "generation": "generation.yaml",
+}
 """The sections that have a file of their own."""
 
 FONTS = "fonts/fonts.yaml"
@@ -47,7 +64,7 @@ KeyPath = tuple[str | int, ...]
 Origins = dict[KeyPath, str]
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+class StrictLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """Safe YAML that refuses a key that is written twice: one of the two would be lost."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - the base's signature
@@ -119,7 +136,7 @@ def _read(path: Path) -> Any:
     if size > BYTES_MAX:
         raise ConfigError(str(path), "", f"{size} bytes", f"at most {BYTES_MAX}")
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader, only stricter
+        return yaml.load(text, Loader=StrictLoader)  # noqa: S506 - a SafeLoader, only stricter
     except yaml.YAMLError as error:
         told = " ".join(str(error).split())
         raise ConfigError(str(path), "", "", f"is no YAML: {told}") from error
@@ -143,6 +160,9 @@ def _overrides(
     """Each variable that sets a key: its name, the key's path, its value read as YAML."""
     for name in sorted(environ):
         if not name.startswith(PREFIX) or name.removeprefix(PREFIX) in RESERVED:
+            continue
+        if name in SHORT:
+            yield name, SHORT[name], environ[name]
             continue
         section, *keys = name.removeprefix(PREFIX).lower().split("__")
         if section not in raw:
@@ -170,7 +190,7 @@ def _path(name: str, raw: Mapping[str, Any], section: str, keys: list[str]) -> K
 
 def _value(name: str, text: str) -> Any:
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader, only stricter
+        return yaml.load(text, Loader=StrictLoader)  # noqa: S506 - a SafeLoader, only stricter
     except yaml.YAMLError as error:
         raise ConfigError(name, "", shown(text), "is no YAML value; quote it") from error
 

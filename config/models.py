@@ -9,8 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from config.stores import StoreAddress, parse_store
 from events.spec import (
     Archetype,
     CaptionPosition,
@@ -50,6 +51,21 @@ class Encoder(Model):
     params: str = ""
 
 
+class HardwareEncoder(Model):
+    """The setting of a graphics card's encoder, where a film asks for one."""
+
+    preset: str
+    cq: Annotated[int, Field(ge=1, le=51)]
+    params: str = ""
+
+
+class DraftEncoder(Model):
+    """The setting that drafts are encoded with."""
+
+    preset: str
+    crf: Annotated[int, Field(ge=0, le=51)]
+
+
 class Defaults(Model):
     """What holds when neither the request nor its preset says otherwise."""
 
@@ -65,6 +81,8 @@ class Defaults(Model):
     logo_uri: str | None
     deadline_s: Positive
     encoder: Encoder
+    nvenc: HardwareEncoder
+    draft: DraftEncoder
 
 
 class Sound(Model):
@@ -88,6 +106,8 @@ class LimitSettings(Model):
     assembly_attempts_max: Count
     timer_recheck_s: Positive
     not_taken_s: NotNegative
+    unanswered_s: NotNegative
+    generating_s: NotNegative
     no_progress_s: Positive
     too_long_s: Positive
     planning_s: Positive
@@ -102,6 +122,48 @@ class LimitSettings(Model):
     fetch_s: Positive
     fetch_redirects_max: Annotated[int, Field(ge=0)]
     disk_free_mb_min: Annotated[int, Field(ge=0)]
+    reuse_bodies: bool
+
+
+class Budget(Model):
+    """What may be spent on engines that cost money; None: no cap."""
+
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+    per_job: NotNegative | None
+    per_day: NotNegative | None
+
+
+class Circuits(Model):
+    """When an engine that keeps failing is left alone, and for how long."""
+
+    failures: Count
+    open_s: Positive
+
+
+class Settle(Model):
+    """How long a create in doubt waits for a person; None: half of what the film has left."""
+
+    wait_s: NotNegative | None
+
+
+class StoreSettings(Model):
+    """Where artifacts are kept, and the bounds of a store that is elsewhere."""
+
+    url: str
+    cache_bytes_max: Count
+    bucket_bytes_max: Count
+    request_s: Positive
+    retry_s: Positive
+
+    @field_validator("url")
+    @classmethod
+    def _is_an_address(cls, url: str) -> str:
+        return parse_store(url).name
+
+    @property
+    def address(self) -> StoreAddress:
+        """The address, read."""
+        return parse_store(self.url)
 
 
 class LogLimits(Model):
@@ -143,6 +205,14 @@ class Runtime(Model):
     retry_delay_max_s: Positive
     stop_grace_s: NotNegative
     jobs_cached_max: Count
+
+
+class GatewaySettings(Model):
+    """Bounds of the REST gateway."""
+
+    requests_a_minute: Count
+    body_bytes_max: Count
+    body_s: Positive
 
 
 class SafeBox(Model):
@@ -192,12 +262,51 @@ class Preset(Model):
 
 
 class EngineSettings(Model):
-    """An engine that may be asked; the order of the list is the order of the asking."""
+    """An engine that may be asked; the order of the list is the order of the asking.
+
+    ``slots``: how many clips one service has under way at an engine that generates (None: as
+    many as ``generation.slots`` says).
+    """
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
     kind: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
     enabled: bool = True
+    slots: Annotated[int, Field(ge=1, le=1000)] | None = None
     options: dict[str, Any] = {}
+
+
+class ClipPrompts(Model):
+    """What engines are asked; ``{prompt}`` and ``{camera}`` stand for the film's own words."""
+
+    hero: str
+    meme: str
+    background: str
+    nothing: str
+
+    @model_validator(mode="after")
+    def _say_the_prompt(self) -> Self:
+        told = {"hero": self.hero, "meme": self.meme, "background": self.background}
+        silent = [name for name, template in told.items() if "{prompt}" not in template]
+        if silent:
+            raise ValueError(f"{', '.join(silent)}: must hold {{prompt}}")
+        return self
+
+
+class GenerationSettings(Model):
+    """How engines that generate are asked for clips, and what is taken of them."""
+
+    prompts: ClipPrompts
+    camera: dict[Motion, str]
+    slots: Annotated[int, Field(ge=1, le=1000)]
+    clip_bytes_max: Count
+    taking_s: Positive
+
+    @model_validator(mode="after")
+    def _every_motion_has_a_camera(self) -> Self:
+        missing = [motion for motion in Motion if motion not in self.camera]
+        if missing:
+            raise ValueError(f"camera: lacks {', '.join(missing)}")
+        return self
 
 
 class FontFace(Model):
@@ -261,11 +370,17 @@ class Config(Model):
     defaults: Defaults
     sound: Sound
     limits: LimitSettings
+    budget: Budget
+    circuits: Circuits
+    settle: Settle
+    store: StoreSettings
     log: LogLimits
     runtime: Runtime
+    gateway: GatewaySettings
     delivery: Delivery
     presets: Annotated[dict[str, Preset], Field(min_length=1)]
     engines: Annotated[tuple[EngineSettings, ...], Field(min_length=1)]
+    generation: GenerationSettings
     fonts: FontTable
 
     @model_validator(mode="after")

@@ -13,6 +13,7 @@ import json
 import math
 import unicodedata
 from collections.abc import Collection, Iterator, Mapping
+from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Annotated, Any
 from urllib.parse import unquote, urlsplit
@@ -63,6 +64,13 @@ Uri = Annotated[
 that is in the artifact store already."""
 
 CaptionText = Annotated[str, Field(max_length=CAPTION_CHARS_MAX)]
+
+
+class EncoderChoice(StrEnum):
+    """What encodes a film."""
+
+    X264 = "x264"
+    NVENC = "nvenc"
 
 
 class AssetAsked(Model):
@@ -118,7 +126,9 @@ class RenderRequest(Model):
     deadline_seconds: Annotated[float, Field(ge=DEADLINE_S_MIN, le=DEADLINE_S_MAX)] | None = None
     """Seconds from now after which nobody needs the film any more."""
     draft: bool | None = None
-    """A quick, small preview (accepted now, acts from a later version on)."""
+    """A quick preview: the same film at a quarter of the pixels, to look at before rendering."""
+    encoder: EncoderChoice | None = None
+    """`x264`, or `nvenc`: a graphics card's; where that does not work, x264 and a warning."""
     budget: Annotated[float, Field(ge=0)] | None = None
     """What hosted engines may cost at most (accepted now, acts from a later version on)."""
 

@@ -11,7 +11,7 @@ import re
 from typing import TypeVar
 
 from config.models import Config, Preset
-from config.request import CAPTION_CHARS_MAX, RenderRequest
+from config.request import CAPTION_CHARS_MAX, EncoderChoice, RenderRequest
 from events.spec import (
     Archetype,
     AssetRole,
@@ -45,6 +45,7 @@ class Resolved(Struct, frozen=True, kw_only=True):
     """Every choice of the film, made.
 
     Lengths in pixels, gains in dB, loudness in LUFS; the units of times are in their names.
+    ``width`` and ``height`` are the full film's, also of a draft.
     ``captions`` holds the texts in the order of the film; ``assets`` leaves logos out; ``seed`` is
     None when the request names none.
     """
@@ -74,6 +75,7 @@ class Resolved(Struct, frozen=True, kw_only=True):
     target_lufs: float
     deadline_s: float
     draft: bool
+    nvenc: bool
     budget: float | None
     warnings: tuple[Warned, ...]
 
@@ -117,9 +119,17 @@ def resolve(request: RenderRequest, config: Config) -> Resolved:
         target_lufs=_first(preset.target_lufs, config.sound.target_lufs),
         deadline_s=_first(request.deadline_seconds, defaults.deadline_s),
         draft=bool(request.draft),
+        nvenc=_nvenc(request, config),
         budget=request.budget,
         warnings=tuple(warnings),
     )
+
+
+def _nvenc(request: RenderRequest, config: Config) -> bool:
+    """Whether a graphics card is to encode: asked for, or configured and not declined."""
+    if request.encoder is None:
+        return config.defaults.encoder.codec == "h264_nvenc"
+    return request.encoder is EncoderChoice.NVENC
 
 
 def _first(*choices: _T | None) -> _T:

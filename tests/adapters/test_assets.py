@@ -11,7 +11,9 @@ import pytest
 import pytest_asyncio
 
 from adapters.assets import AssetFetcher, AssetLimits, AssetProblem
+from adapters.base import StoreAway
 from adapters.files import FileStore
+from events.spec import Artifact
 
 CONTENT = b"a picture"
 BYTES_MAX = 1000
@@ -141,3 +143,23 @@ async def test_private_addresses_are_not_fetched_from(root: Path, web: str) -> N
     with pytest.raises(AssetProblem) as caught:
         await fetcher(root).fetch(web + "/a.png", BYTES_MAX)
     assert "public" in caught.value.limit
+
+
+@pytest.mark.parametrize("uri", ["http://h:99999/x", "http://h:no/x", "http://a..b/x", "http://["])
+async def test_what_is_no_address_is_a_problem(root: Path, uri: str) -> None:
+    """A port or a name that can be none is told as any other mistake."""
+    with pytest.raises(AssetProblem, match="an http"):
+        await fetcher(root, allow_private=True).fetch(uri, BYTES_MAX)
+
+
+async def test_a_store_that_is_away_is_nobodys_fault(root: Path) -> None:
+    """The request is good: it is planned when the store is back, and not rejected."""
+
+    class Away(FileStore):
+        async def put_file(self, path: Path, media_type: str, *, move: bool = False) -> Artifact:
+            raise StoreAway("the store is away")
+
+    limits = AssetLimits(fetch_s=5.0)
+    away = AssetFetcher(Away(root.parent / "away"), (root,), limits)
+    with pytest.raises(StoreAway):
+        await away.fetch((root / "a picture.png").as_uri(), BYTES_MAX)
