@@ -7,15 +7,24 @@ holds its ``core`` (the decider) and its ``shell`` (what its commands do).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
 from events.job import Job
 from events.log import DurableSpec, Recorded
+from events.notices import CircuitState, Noted, Notice, Posting
 from events.spec import Struct
 from events.types import Event
+
+
+class BudgetLimits(Struct, frozen=True, kw_only=True):
+    """What may be spent on paid engines; None: no cap."""
+
+    currency: str = "EUR"
+    per_job: float | None = None
+    per_day: float | None = None
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -30,14 +39,27 @@ class Limits(Struct, frozen=True, kw_only=True):
     timer_recheck_s: float = 10.0
     not_taken_s: dict[str, float] = msgspec.field(default_factory=dict)
     """By engine: how long a segment may wait for somebody to take it; absent or 0: no bound."""
+    no_progress_s: dict[str, float] = msgspec.field(default_factory=dict)
+    """By engine: how long a create may go without an answer; absent or 0: no bound."""
+    too_long_s: dict[str, float] = msgspec.field(default_factory=dict)
+    """By engine: how long one attempt may take since its create; absent or 0: no bound."""
+    circuit_failures: int = 3
+    circuit_open_s: float = 300.0
+    settle_wait_s: float | None = None
+    """How long a create in doubt waits for a person; None: half of what the job has left."""
+    budget: BudgetLimits = BudgetLimits()
 
 
 class Context(Struct, frozen=True, kw_only=True):
-    """What a decider may know besides the job: the clock, the bounds, the message's deliveries."""
+    """What a decider may know besides the job: the clock, the bounds, the message's deliveries.
+
+    ``circuits`` has those of the job's engines that generate, for actors that ask for them.
+    """
 
     now_s: float
     limits: Limits
     deliveries: int = 1
+    circuits: dict[str, CircuitState] = msgspec.field(default_factory=dict)
 
     @property
     def exhausted(self) -> bool:
@@ -66,8 +88,15 @@ class GiveBack(Exception):
         self.delay_s = delay_s
 
 
+PostingsOf = Callable[[Job], Awaitable[Sequence[Posting]]]
+"""The notices that are to stand or fall with events, made anew for each state of the job."""
+
+
 class Work(Protocol):
-    """What a performer is told of the work around its command."""
+    """What a performer is told of the work around its command.
+
+    ``job`` is as it was loaded for the work, or as ``record`` and ``refresh`` last found it.
+    """
 
     job: Job
     cause: Recorded
@@ -77,6 +106,22 @@ class Work(Protocol):
 
     def progress(self, facts: dict[str, Any]) -> None:
         """Tell listeners how far it is; lost without harm."""
+
+    async def record(self, *events: Event, notices: PostingsOf | None = None) -> bool:
+        """Append events now, in mid-work; with them, all or none, what ``notices`` answers.
+
+        Tried again on a conflict and while the log is away.  False: the job does not take them
+        any more.  What ``notices`` raises ends it, with nothing appended.
+        """
+
+    async def refresh(self) -> Job:
+        """The job as the leader has it now."""
+
+    async def last_notice(self, topic: str) -> Noted | None:
+        """The last notice of a topic: its state."""
+
+    async def post(self, notice: Notice, *, after: int) -> bool:
+        """Append a notice; False where its topic went on after ``after``."""
 
 
 class Performer(Protocol):
@@ -94,3 +139,7 @@ class Actor(Struct, frozen=True, kw_only=True):
     decide: Callable[[Job, Recorded, Context], tuple[Decision, ...]]
     perform: Callable[..., Any]
     slots: int = 1
+    own_slots: dict[str, int] = msgspec.field(default_factory=dict)
+    """By durable: how much of that it does at once, where that is not ``slots``."""
+    circuits: bool = False
+    """Whether its decider looks at the circuits of engines."""

@@ -9,28 +9,35 @@ import asyncio
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from adapters.assets import AssetFetcher, AssetLimits
 from adapters.base import ArtifactStore, Engine
-from adapters.compositor import CompositorEngine
-from adapters.files import FileStore
 from adapters.null import NullEngine, NullStudio
 from adapters.pooled import PooledStudio
+from adapters.registry import Resources, make_engines
 from adapters.studio import Studio
 from adapters.workers import WorkerPool
 from config import Config
 from events.log import DurableSpec, EventLog, LogError
-from services.actor import Actor, Limits
+from events.types import RenderPlanned, RenderRejected
+from services.actor import Actor, BudgetLimits, Context, Limits
 from services.assembler import shell as assembler
 from services.fallback_controller import shell as fallback_controller
 from services.home import Home, Lock
 from services.planner import shell as planner
+from services.planner.core import PlanRender
 from services.runtime import Runtime, RuntimeSettings
 from services.segment_renderer import shell as segment_renderer
+from services.stores import folder_of, open_store
+
+if TYPE_CHECKING:
+    from events.jetstream import JetStreamLog
+    from services.metrics import Metrics
 
 logger = structlog.get_logger()
 
@@ -40,7 +47,9 @@ SERVICES = (planner.NAME, segment_renderer.NAME, fallback_controller.NAME, assem
 PRELOADED = (
     "adapters.children",
     "adapters.compositor",
+    "adapters.generated",
     "adapters.preparing",
+    "assembler.warm",
     "assembler.produce",
 )
 """What a worker process imports before its first call."""
@@ -54,11 +63,6 @@ PLANNER_SLOTS = 4
 _IDLE_POLL_S = 0.5
 
 
-def open_store(home: Home) -> FileStore:
-    """The artifact store of a home."""
-    return FileStore(home.artifacts)
-
-
 def asset_roots(environ: Mapping[str, str] | None = None) -> tuple[Path, ...]:
     """Where services may read ``file://``: ``PYTOON_ASSET_ROOTS``, default the working folder."""
     named = (os.environ if environ is None else environ).get("PYTOON_ASSET_ROOTS", "")
@@ -68,11 +72,11 @@ def asset_roots(environ: Mapping[str, str] | None = None) -> tuple[Path, ...]:
 def limits_of(config: Config) -> Limits:
     """The bounds that deciders know."""
     found = config.limits
-    remote = {
-        engine.name: float(engine.options.get("not_taken_s", found.not_taken_s))
-        for engine in config.engines
-        if engine.kind not in {"compositor", "template", "null"}
-    }
+    remote = [e for e in config.engines if e.kind not in {"compositor", "template", "null"}]
+
+    def of_each(name: str, otherwise: float) -> dict[str, float]:
+        return {engine.name: float(engine.options.get(name, otherwise)) for engine in remote}
+
     return Limits(
         deliveries_max=found.deliveries_max,
         crashes_max=found.crashes_max,
@@ -81,7 +85,13 @@ def limits_of(config: Config) -> Limits:
         backoff_max_s=found.backoff_max_s,
         assembly_attempts_max=found.assembly_attempts_max,
         timer_recheck_s=found.timer_recheck_s,
-        not_taken_s=remote,
+        not_taken_s=of_each("not_taken_s", found.not_taken_s),
+        no_progress_s=of_each("unanswered_s", found.unanswered_s),
+        too_long_s=of_each("generating_s", found.generating_s),
+        circuit_failures=config.circuits.failures,
+        circuit_open_s=config.circuits.open_s,
+        settle_wait_s=config.settle.wait_s,
+        budget=BudgetLimits(**config.budget.model_dump()),
     )
 
 
@@ -118,6 +128,15 @@ def worker_count(config: Config) -> int:
     return config.limits.workers or os.cpu_count() or 1
 
 
+def own_slots(config: Config, engines: Mapping[str, Engine]) -> dict[str, int]:
+    """Clips under way at once at each engine that generates: no matter of processors here."""
+    return {
+        settings.name: settings.slots or config.generation.slots
+        for settings in config.engines
+        if settings.name in engines and engines[settings.name].capabilities().generates
+    }
+
+
 def is_null(config: Config) -> bool:
     """Whether the null engine is switched on: then nothing here touches any media."""
     null = config.engine("null")
@@ -125,11 +144,22 @@ def is_null(config: Config) -> bool:
 
 
 class Workshop:
-    """Store, engines, studio and worker processes of one process of services."""
+    """Store, engines, studio and worker processes of one process of services.
 
-    def __init__(self, names: Sequence[str], home: Home, config: Config) -> None:
+    ``left_out`` has the enabled engines that cannot be asked from here, each with the reason.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        home: Home,
+        config: Config,
+        log: JetStreamLog | None = None,
+    ) -> None:
+        """``log``: of an operator's own server, which may have the artifacts, too."""
         self.config = config
-        self.store: ArtifactStore = open_store(home)
+        self.left_out: dict[str, str] = {}
+        self.store: ArtifactStore = open_store(home, config.store, log)
         self.pool: WorkerPool | None = None
         if is_null(config):
             self.engines: dict[str, Engine] = {"null": NullEngine(self.store)}
@@ -147,16 +177,14 @@ class Workshop:
         )
         fetcher = AssetFetcher(self.store, asset_roots(), limits)
         self.studio = PooledStudio(self.store, self.pool, fetcher, config)
-        self.engines = {
-            engine.name: CompositorEngine(
-                self.store, self.pool, name=engine.name, limits=config.limits
-            )
-            for engine in config.engines
-            if engine.enabled and engine.kind in {"compositor", "template"}
-        }
+        resources = Resources(store=self.store, workers=self.pool, config=config)
+        made = make_engines(resources)
+        self.engines, self.left_out = made.usable, made.left_out
 
     async def close(self) -> None:
-        """End the worker processes."""
+        """Release the engines' connections, and end the worker processes."""
+        closing = [engine.close() for engine in self.engines.values()]
+        await asyncio.gather(*closing, return_exceptions=True)
         if self.pool is not None:
             await self.pool.close()
 
@@ -186,8 +214,14 @@ def actors_of(
                 )
             )
         elif name == segment_renderer.NAME:
-            slots = worker_count(config)
-            made.append(segment_renderer.actor(engines, slots=slots, ack_wait_s=ack_wait_s))
+            made.append(
+                segment_renderer.actor(
+                    engines,
+                    slots=worker_count(config),
+                    ack_wait_s=ack_wait_s,
+                    own_slots=own_slots(config, engines),
+                )
+            )
         elif name == fallback_controller.NAME:
             made.append(fallback_controller.actor(slots=CONTROLLER_SLOTS, ack_wait_s=ack_wait_s))
         elif name == assembler.NAME:
@@ -196,6 +230,31 @@ def actors_of(
             msg = f"no service {name!r}; there are {', '.join(SERVICES)}"
             raise ValueError(msg)
     return tuple(made)
+
+
+def planning(
+    workshop: Workshop, home: Home
+) -> Callable[[dict[str, Any]], Coroutine[Any, Any, RenderPlanned | RenderRejected]]:
+    """What plans a request as the planner would, and stores nothing in the log."""
+    config = workshop.config
+    performer = planner.Performer(
+        workshop.studio,
+        config,
+        {name: engine.capabilities() for name, engine in workshop.engines.items()},
+        lambda: shutil.disk_usage(folder_of(home, config.store)).free / 1e6,
+    )
+    limits = limits_of(config)
+
+    async def plan(ask: dict[str, Any]) -> RenderPlanned | RenderRejected:
+        # Nobody hands the request out again: what fails is told at once.
+        context = Context(now_s=time.time(), limits=limits, deliveries=limits.crashes_max)
+        return await performer.plan(PlanRender(job_id="dry-run", ask=ask), context)
+
+    return plan
+
+
+Beside = Callable[[EventLog, Workshop, asyncio.Event], Coroutine[Any, Any, None]]
+"""What runs beside the actors on the same log, until the event is set: the gateway."""
 
 
 async def run_services(
@@ -207,6 +266,8 @@ async def run_services(
     stop: asyncio.Event,
     idle_exit_s: float | None = None,
     workshop: Workshop | None = None,
+    beside: Beside | None = None,
+    metrics: Metrics | None = None,
 ) -> None:
     """Run the named services until ``stop``, or until no client and no work is left.
 
@@ -216,18 +277,33 @@ async def run_services(
     own = None if workshop else Workshop(names, home, config)
     workshop = workshop or own
     assert workshop is not None
+    for engine, why in workshop.left_out.items():
+        logger.warning("engine left out", engine=engine, why=why)
     try:
         runtimes = [
-            Runtime(actor, log, limits=limits_of(config), settings=settings_of(config))
+            Runtime(
+                actor,
+                log,
+                limits=limits_of(config),
+                settings=settings_of(config),
+                meter=metrics.meter(actor.name) if metrics else None,
+            )
             for actor in actors_of(
                 names,
                 config=config,
                 engines=workshop.engines,
                 studio=workshop.studio,
-                disk_free_mb=lambda: shutil.disk_usage(home.artifacts).free / 1e6,
+                disk_free_mb=lambda: shutil.disk_usage(folder_of(home, config.store)).free / 1e6,
             )
         ]
         tasks = [asyncio.create_task(runtime.run(stop)) for runtime in runtimes]
+        if beside is not None:
+            tasks.append(asyncio.create_task(beside(log, workshop, stop)))
+        if metrics is not None:
+            remote = limits_of(config).not_taken_s
+            engines = [name for name in enabled(config) if name in remote]
+            watch = metrics.watch(log, engines, stop, queues=beside is not None)
+            tasks.append(asyncio.create_task(watch))
         door: Lock | None = None
         if idle_exit_s is not None:
             door = await _until_idle(home, log, runtimes, tasks, stop, idle_exit_s)

@@ -27,14 +27,24 @@ from events.log import (
     LogUnavailable,
     Recorded,
 )
+from events.notices import (
+    CircuitState,
+    Posting,
+    circuit_state,
+    engine_topic,
+    notice_name,
+    topic_of,
+)
 from events.spec import Struct
 from events.types import Event, Foreign, event_id, type_name
 from services.actor import Actor, Command, Context, GiveBack, Limits, Wait
+from services.meter import Meter
+from services.work import ROUNDS_MAX, RunningWork
 
 logger = structlog.get_logger()
 
-ROUNDS_MAX = 64
-"""Conflicts in a row before a message is given back; each means that somebody else moved on."""
+CIRCUIT_KEPT_S = 1.0
+"""How old a circuit may be that a decision is made with: it changes only what is tried next."""
 
 
 class RuntimeSettings(Struct, frozen=True, kw_only=True):
@@ -51,8 +61,9 @@ class RuntimeSettings(Struct, frozen=True, kw_only=True):
 class JobCache:
     """Folded jobs, brought up to date from the log; bounded, least recently used first out."""
 
-    def __init__(self, log: EventLog, jobs_max: int) -> None:
+    def __init__(self, log: EventLog, jobs_max: int, meter: Meter | None = None) -> None:
         self._log = log
+        self._meter = meter or Meter()
         self._jobs_max = jobs_max
         self._jobs: OrderedDict[str, Job] = OrderedDict()
 
@@ -62,6 +73,7 @@ class JobCache:
 
     async def load(self, job_id: str, *, at_least: int = 0, hint: int = 0) -> Job:
         """The job, never older than ``at_least``."""
+        started_s = time.perf_counter()
         job = self._jobs.get(job_id) or initial_state(job_id)
         history = await self._log.read(
             job_id,
@@ -69,7 +81,9 @@ class JobCache:
             at_least=max(at_least, job.tail.seq),
             first_seq=job.tail.first_seq or hint,
         )
-        return self.advance(job, history)
+        job = self.advance(job, history)
+        self._meter.loaded(time.perf_counter() - started_s)
+        return job
 
     def advance(self, job: Job, history: Sequence[Recorded]) -> Job:
         """Fold ``history`` on ``job`` and keep the result."""
@@ -84,27 +98,6 @@ class JobCache:
         return job
 
 
-class RunningWork:
-    """What a performer sees of the work around its command (``services.actor.Work``)."""
-
-    def __init__(
-        self,
-        job: Job,
-        cause: Recorded,
-        context: Context,
-        tell: Callable[[dict[str, Any]], None],
-    ) -> None:
-        self.job = job
-        self.cause = cause
-        self.context = context
-        self.moot = asyncio.Event()
-        self._tell = tell
-
-    def progress(self, facts: dict[str, Any]) -> None:
-        """Tell listeners how far it is."""
-        self._tell(facts)
-
-
 class Runtime:
     """Runs one actor against one log until it is stopped."""
 
@@ -116,6 +109,7 @@ class Runtime:
         limits: Limits,
         settings: RuntimeSettings,
         clock: Callable[[], float] = time.time,
+        meter: Meter | None = None,
     ) -> None:
         self.actor = actor
         self.log = log
@@ -123,19 +117,21 @@ class Runtime:
         self.settings = settings
         self.clock = clock
         self.busy = 0
-        self.cache = JobCache(log, settings.jobs_cached_max)
+        self.meter = meter or Meter()
+        self.cache = JobCache(log, settings.jobs_cached_max, self.meter)
         self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._telling: set[asyncio.Task[None]] = set()
         self._under_way: set[int] = set()
+        self._circuits: dict[str, tuple[float, CircuitState]] = {}
         self._logger = logger.bind(service=actor.name)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Consume until ``stop`` is set; then let running work end, or give it back."""
         consumers = [await self._reader(durable.name, stop) for durable in self.actor.durables]
         pulls = [
-            asyncio.create_task(self._pull(consumer, stop))
-            for consumer in consumers
+            asyncio.create_task(self._pull(consumer, self._slots(durable.name), stop))
+            for durable, consumer in zip(self.actor.durables, consumers, strict=True)
             if consumer is not None
         ]
         try:
@@ -160,14 +156,17 @@ class Runtime:
                 await _sleep(self.settings.retry_delay_s, stop)
         return None
 
-    async def _pull(self, consumer: Consumer, stop: asyncio.Event) -> None:
+    def _slots(self, durable: str) -> int:
+        return self.actor.own_slots.get(durable, self.actor.slots)
+
+    async def _pull(self, consumer: Consumer, most: int, stop: asyncio.Event) -> None:
         # Each durable has slots of its own, and none is fetched for without a free one: what an
         # actor cannot take on now stays in the log for another process.
-        slots = asyncio.Semaphore(self.actor.slots)
+        slots = asyncio.Semaphore(most)
         while not stop.is_set():
             await slots.acquire()
             held = 1
-            while not slots.locked() and held < self.actor.slots:
+            while not slots.locked() and held < most:
                 await slots.acquire()
                 held += 1
             deliveries: Sequence[Delivery] = ()
@@ -195,6 +194,7 @@ class Runtime:
             return
         bound = self._logger.bind(**_facts(cause))
         self.busy += 1
+        self.meter.took_in_hand(delivery.deliveries)
         self._under_way.add(cause.seq)
         try:
             if isinstance(cause.event, Foreign):
@@ -210,10 +210,12 @@ class Runtime:
             await _quietly(delivery.nak())
             raise
         except GiveBack as back:
+            self.meter.gave_back()
             bound.info("given back", why=str(back), delay_s=back.delay_s)
             await _quietly(delivery.nak(back.delay_s))
         except Exception as error:  # noqa: BLE001
             # The boundary of the actor: nothing that a message leads to may end the service.
+            self.meter.gave_back()
             known = isinstance(error, LogError)
             report = bound.warning if known else bound.exception
             report("not handled, will come again", why=f"{type(error).__name__}: {error}")
@@ -222,6 +224,7 @@ class Runtime:
         finally:
             self._under_way.discard(cause.seq)
             self.busy -= 1
+            self.meter.let_go()
             slots.release()
 
     async def _handle(self, delivery: Delivery) -> Wait | None:
@@ -252,20 +255,51 @@ class Runtime:
     ) -> tuple[bool, Sequence[Command], Wait | None]:
         """Load, decide, append.  False first: a conflict, everything is to be decided again."""
         cause = delivery.recorded
-        async with self._alone(cause.job_id):
+        async with self.alone(cause.job_id):
             hint = cause.envelope.job_seq if cause.envelope else 0
             job = await self.cache.load(cause.job_id, at_least=cause.seq, hint=hint)
-            batch, commands, wait = self._decide(job, delivery, outcomes)
-            if batch and not await self._append(job, batch, cause):
+            context = await self._context(job, delivery)
+            batch, commands, wait = self._decide(job, delivery.recorded, context, outcomes)
+            if batch and not await self.append(job, batch, cause):
                 return False, (), None
             return True, commands, wait
 
+    async def _context(self, job: Job, delivery: Delivery) -> Context:
+        circuits: dict[str, CircuitState] = {}
+        if self.actor.circuits and job.spec is not None:
+            for engine in dict.fromkeys(r.engine for r in job.spec.ladder if r.generates):
+                circuits[engine] = await self._circuit(engine)
+        return Context(
+            now_s=self.clock(),
+            limits=self.limits,
+            deliveries=delivery.deliveries,
+            circuits=circuits,
+        )
+
+    async def _circuit(self, engine: str) -> CircuitState:
+        """An engine's circuit, at most ``CIRCUIT_KEPT_S`` old."""
+        now_s, topic = self.clock(), engine_topic(engine)
+        kept = self._circuits.get(topic)
+        if kept is None or not 0 <= now_s - kept[0] < CIRCUIT_KEPT_S:
+            kept = now_s, circuit_state(await self.log.last_notice(topic))
+            self._circuits[topic] = kept
+        return kept[1]
+
+    async def post(self, posting: Posting) -> bool:
+        """Append a notice; False on a conflict."""
+        self._circuits.pop(topic_of(posting.notice), None)
+        try:
+            await self.log.post(posting, source=f"pytoon/{self.actor.name}")
+        except Conflict:
+            return False
+        self._logger.info(notice_name(posting.notice), topic=topic_of(posting.notice))
+        return True
+
     def _decide(
-        self, job: Job, delivery: Delivery, outcomes: Sequence[Event]
+        self, job: Job, cause: Recorded, context: Context, outcomes: Sequence[Event]
     ) -> tuple[list[Event], list[Command], Wait | None]:
         """What is to be appended now, what is to be performed, and how long to wait."""
-        now_s = self.clock()
-        context = Context(now_s=now_s, limits=self.limits, deliveries=delivery.deliveries)
+        now_s = context.now_s
         batch: list[Event] = []
         state = job
         for event in outcomes:
@@ -275,7 +309,7 @@ class Runtime:
         wait: Wait | None = None
         commands: list[Command] = []
         for _ in range(ROUNDS_MAX):
-            decisions = self.actor.decide(state, delivery.recorded, context)
+            decisions = self.actor.decide(state, cause, context)
             events = [d for d in decisions if not isinstance(d, Command)]
             commands = [d for d in decisions if isinstance(d, Command) and not isinstance(d, Wait)]
             wait = next((d for d in decisions if isinstance(d, Wait)), None)
@@ -288,10 +322,17 @@ class Runtime:
         msg = f"{self.actor.name} does not come to rest"
         raise AssertionError(msg)
 
-    async def _append(self, job: Job, batch: Sequence[Event], cause: Recorded) -> bool:
+    async def append(
+        self,
+        job: Job,
+        batch: Sequence[Event],
+        cause: Recorded,
+        notices: Sequence[Posting] = (),
+    ) -> bool:
         """Append; False on a conflict."""
         causation = cause.envelope.id if cause.envelope else str(cause.seq)
         traceparent = cause.envelope.traceparent if cause.envelope else ""
+        started_s = time.perf_counter()
         try:
             stored = await self.log.append(
                 job.tail,
@@ -299,9 +340,13 @@ class Runtime:
                 source=f"pytoon/{self.actor.name}",
                 causation=causation,
                 traceparent=traceparent,
+                notices=notices,
             )
         except Conflict:
+            self.meter.conflicted()
             return False
+        took_s = time.perf_counter() - started_s
+        self.meter.appended(job, batch, now_s=self.clock(), took_s=took_s)
         self.cache.advance(job, stored)
         for event in batch:
             self._logger.info(
@@ -312,8 +357,7 @@ class Runtime:
     async def _perform(self, command: Command, delivery: Delivery) -> Sequence[Event]:
         cause = delivery.recorded
         job = await self.cache.load(cause.job_id, at_least=cause.seq)
-        context = Context(now_s=self.clock(), limits=self.limits, deliveries=delivery.deliveries)
-        work = RunningWork(job, cause, context, lambda facts: self._tell(cause.job_id, facts))
+        work = RunningWork(self, job, cause, await self._context(job, delivery))
         beat = asyncio.create_task(self._keep(delivery, work))
         try:
             events: Sequence[Event] = await self.actor.perform(command, work)
@@ -336,14 +380,15 @@ class Runtime:
             if not any(isinstance(d, Command) and not isinstance(d, Wait) for d in decisions):
                 work.moot.set()
 
-    def _tell(self, job_id: str, facts: dict[str, Any]) -> None:
+    def tell(self, job_id: str, facts: dict[str, Any]) -> None:
+        """Tell listeners how far a job's work is."""
         told = {"service": self.actor.name, **facts}
         task = asyncio.create_task(_quietly(self.log.publish_progress(job_id, told)))
         self._telling.add(task)
         task.add_done_callback(self._telling.discard)
 
     @asynccontextmanager
-    async def _alone(self, job_id: str) -> AsyncIterator[None]:
+    async def alone(self, job_id: str) -> AsyncIterator[None]:
         """One decision at a time for a job in this process: conflicts are for other processes."""
         lock, users = self._locks.get(job_id, (asyncio.Lock(), 0))
         self._locks[job_id] = (lock, users + 1)

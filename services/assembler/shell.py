@@ -43,15 +43,15 @@ class Performer:
             assert isinstance(command, AssembleFilm)
             return (await self._assemble(command, work),)
         except AssemblyRefused as refused:
-            return (_failed(work, attempt, refused.reason, refused.detail, refused.segment),)
+            return (_failed(work, attempt, refused.reason, refused.detail, *refused.segments),)
         except EngineFailure as failure:
             if failure.reason is Reason.CANCELLED:
                 return ()
             if work.context.deliveries < work.context.limits.crashes_max:
                 raise GiveBack(str(failure), delay_s=RETRY_S) from failure
-            return (_failed(work, attempt, failure.reason, failure.detail, None),)
+            return (_failed(work, attempt, failure.reason, failure.detail),)
         except StoreError as error:
-            return (_failed(work, attempt, Reason.CORRUPT_OUTPUT, str(error), None),)
+            return (_failed(work, attempt, Reason.CORRUPT_OUTPUT, str(error)),)
         except OSError as error:
             msg = f"{type(error).__name__}: {error}"
             raise GiveBack(msg, delay_s=RETRY_S) from error
@@ -66,6 +66,7 @@ class Performer:
             true_peak_db=mixed.true_peak_db,
             elapsed_s=round(time.monotonic() - started_s, 3),
             warnings=mixed.warnings,
+            reused=mixed.reused,
         )
 
     async def _assemble(self, command: AssembleFilm, work: Work) -> RenderCompleted:
@@ -92,7 +93,10 @@ class Performer:
             verdict=done.verdict,
             elapsed_s=round(time.monotonic() - started_s, 3),
             downgrades=job.downgrades,
-            warnings=done.warnings,
+            warnings=(*done.warnings, *job.unsettled),
+            cost=job.cost,
+            cost_unsettled=job.cost_unsettled,
+            currency=job.currency,
         )
 
 
@@ -104,10 +108,15 @@ def _sound(job: Job) -> dict[str, Any]:
 
 
 def _failed(
-    work: Work, attempt: int, reason: Reason, detail: str, segment: int | None
+    work: Work, attempt: int, reason: Reason, detail: str, *segments: int
 ) -> AssemblyFailed:
     return AssemblyFailed(
-        job_id=work.job.job_id, attempt=attempt, reason=reason, detail=detail, segment=segment
+        job_id=work.job.job_id,
+        attempt=attempt,
+        reason=reason,
+        detail=detail,
+        segment=segments[0] if segments else None,
+        others=segments[1:],
     )
 
 

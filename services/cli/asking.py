@@ -81,9 +81,13 @@ class Number(click.ParamType):  # type: ignore[type-arg,unused-ignore] # newer c
         return int(number) if number.is_integer() else number
 
 
-def new_job_id(preset_id: str) -> str:
-    """A readable id that nobody has used: the preset's name and a few random characters."""
+def new_job_id(preset_id: str, *, draft: bool = False) -> str:
+    """A readable id that nobody has used: the preset's name and a few random characters.
+
+    A draft's says that it is one, and so does the name of its file.
+    """
     name = re.sub(r"[^A-Za-z0-9_-]", "", preset_id)[:24] or "job"
+    name += "-draft" if draft else ""
     return f"{name}-" + "".join(secrets.choice(ID_CHARACTERS) for _ in range(_ID_DIGITS))
 
 
@@ -99,7 +103,7 @@ def words_of(options: dict[str, Any]) -> dict[str, Any]:
         "beat": "beats",
     }
     plain = ("prompt", "hook", "cta", "archetype", "engine_policy", "brand_safe", "seed",
-             "transition", "draft")  # fmt: skip
+             "transition", "draft", "encoder")  # fmt: skip
     found = {names.get(name, name): options[name] for name in (*names, *plain)}
     ask = {
         name: list(value) if isinstance(value, tuple) else value

@@ -36,10 +36,11 @@ from services.server import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from config import Config
-    from services.composition import Workshop
+    from services.composition import Beside, Workshop
+    from services.metrics import Metrics
 
 ACTORS = ("planner", "segment-renderer", "fallback-controller", "assembler")
 READY_S = 30.0
@@ -124,7 +125,14 @@ async def keep_services(home: Home) -> None:
         await ensure_services(home)
 
 
-def run_services_of(home: Home, *, background: bool, idle_exit_s: float | None) -> None:
+def run_services_of(
+    home: Home,
+    *,
+    background: bool,
+    idle_exit_s: float | None,
+    beside: Beside | None = None,
+    metrics: Metrics | None = None,
+) -> None:
     """Be the services' process of the home until it is stopped or, with ``idle_exit_s``, idle."""
     lock = acquire(home.services_lock, wait_s=_PROBE_S)
     if lock is None and background:
@@ -137,7 +145,8 @@ def run_services_of(home: Home, *, background: bool, idle_exit_s: float | None) 
     home.services_json.unlink(missing_ok=True)
     used = home.use_server()
     door: Lock | None = None
-    daemon = _Daemon(home, idle_exit_s, _noise(home) if background else None)
+    noise = _noise(home) if background else None
+    daemon = _Daemon(home, idle_exit_s, noise, beside, metrics)
     try:
         # First of all: a client that comes with us needs it long before the imports are done.
         address = ensure_server(home)
@@ -157,7 +166,13 @@ def run_services_of(home: Home, *, background: bool, idle_exit_s: float | None) 
 
 
 async def run_actors(
-    names: Sequence[str], target: tuple[str, str], home: Home, *, provision: bool
+    names: Sequence[str],
+    target: tuple[str, str],
+    home: Home,
+    *,
+    provision: bool,
+    beside: Beside | None = None,
+    metrics: Metrics | None = None,
 ) -> None:
     """Run some actors against a server (url, token) until SIGINT or SIGTERM.
 
@@ -166,23 +181,55 @@ async def run_actors(
     from config import load
     from events.jetstream import JetStreamLog
     from services import composition
+    from services.stores import check_store, provide_store
 
     stop = asyncio.Event()
     stop_on_signals(stop)
     config = load()
     url, token = target
-    name = "pytoon-up" if len(names) > 1 else f"pytoon-{names[0]}"
+    name = f"pytoon-{names[0]}" if len(names) == 1 else "pytoon-up" if names else "pytoon-gateway"
     log = await JetStreamLog.connect(
         url, token=token or None, name=name, settings=config.log.settings()
     )
     try:
         if provision:
             await log.provision(composition.durables(config))
-        await composition.run_services(
-            names, home=home, config=config, log=log, stop=stop, idle_exit_s=None
-        )
+            await provide_store(log, config.store)
+        await _patiently(lambda: check_store(log, config.store), stop)
+        workshop = composition.Workshop(names, home, config, log)
+        try:
+            await composition.run_services(
+                names,
+                home=home,
+                config=config,
+                log=log,
+                stop=stop,
+                workshop=workshop,
+                beside=beside,
+                metrics=metrics,
+            )
+        finally:
+            await workshop.close()
     finally:
         await log.close()
+
+
+async def _patiently(ask: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
+    """Ask again while the log does not answer: a cluster may be choosing its leader.
+
+    What the server itself refuses is raised, and so is the last silence once ``stop`` is set.
+    """
+    from events.jetapi import Refused
+    from events.log import LogUnavailable
+
+    while True:
+        try:
+            return await ask()
+        except LogUnavailable as error:
+            if stop.is_set() or isinstance(error.__cause__, Refused):
+                raise
+            _log.warning("the log does not answer yet: %s", error)
+            await asyncio.sleep(_WATCH_S)
 
 
 def stop_on_signals(stop: asyncio.Event) -> None:
@@ -195,8 +242,17 @@ def stop_on_signals(stop: asyncio.Event) -> None:
 class _Daemon:
     """Runs all actors on the home's server, wherever that is after a restart."""
 
-    def __init__(self, home: Home, idle_exit_s: float | None, noise: Path | None) -> None:
+    def __init__(
+        self,
+        home: Home,
+        idle_exit_s: float | None,
+        noise: Path | None,
+        beside: Beside | None,
+        metrics: Metrics | None,
+    ) -> None:
         self._home = home
+        self._beside = beside
+        self._metrics = metrics
         self._idle_exit_s = idle_exit_s
         self._noise = noise
         self._stop = asyncio.Event()
@@ -239,6 +295,7 @@ class _Daemon:
         from events.jetstream import JetStreamLog
         from events.log import LogError
         from services import composition
+        from services.stores import provide_store
 
         # One server keeps one copy, whatever a cluster of the operator's has.
         settings = msgspec.structs.replace(config.log.settings(), replicas=1)
@@ -250,6 +307,7 @@ class _Daemon:
                 address.url, token=address.token, name="pytoon-up", settings=settings
             )
             await log.provision(composition.durables(config))
+            await provide_store(log, config.store)
             round_over, self._moved = asyncio.Event(), False
             watch = asyncio.create_task(self._watch(address, round_over))
             write_private(self._home.services_json, json.dumps({"pid": os.getpid()}) + "\n")
@@ -261,6 +319,8 @@ class _Daemon:
                 stop=round_over,
                 idle_exit_s=self._idle_exit_s,
                 workshop=workshop,
+                beside=self._beside,
+                metrics=self._metrics,
             )
         except (ServerError, LogError) as error:
             # The server died under us; the supervisor brings it back.

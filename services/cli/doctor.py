@@ -11,6 +11,7 @@ import json
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -136,6 +137,7 @@ def _findings(nats_url: str) -> Iterator[Finding]:
         yield _fonts(config)
         yield _disk(home, config)
         yield from _engines(config)
+        yield from _left_out(config)
     yield _services(home, nats_url)
     yield from _server(nats_url)
 
@@ -182,7 +184,7 @@ def _log(usage: Usage | None) -> Finding:
     detail = f"{usage.messages:,} messages, {usage.fullness:.1%} of {size_mb:,.0f} MB"
     if usage.fullness < LOG_WARN:
         return Finding("log", "ok", detail)
-    return Finding("log", "warn", detail, "raise log.max_bytes: a full log takes no new jobs")
+    return Finding("log", "warn", detail, "raise log.bytes_max: a full log takes no new jobs")
 
 
 def _letter(letter: DeadLetter) -> str:
@@ -249,6 +251,30 @@ def _engines(config: Config) -> Iterator[Finding]:
     else:
         todo = "enable the compositor and the template in engines.yaml"
         yield Finding("engines", "fail", "none is enabled", todo)
+
+
+def _left_out(config: Config) -> Iterator[Finding]:
+    """The enabled engines that cannot be asked from here; whether the others answer is not asked.
+
+    ``pytoon engines`` does that.
+    """
+    from adapters.files import FileStore
+    from adapters.registry import Resources, make_engines
+    from adapters.workers import WorkerPool
+    from config import ConfigError
+
+    with tempfile.TemporaryDirectory() as folder:
+        # Nothing is stored: a home that is not there yet is not made by looking.
+        store = FileStore(Path(folder))
+        resources = Resources(store=store, workers=WorkerPool(1), config=config)
+        try:
+            left_out = make_engines(resources).left_out
+        except ConfigError as error:
+            yield Finding("engines", "fail", str(error), "correct the value that is named")
+            return
+    for name, why in left_out.items():
+        todo = f"films are made without {name} until then"
+        yield Finding("engines", "warn", f"{name} is left out: {why}", todo)
 
 
 def _in_child(code: str, *arguments: str) -> subprocess.CompletedProcess[str] | None:

@@ -67,8 +67,11 @@ def expected_end(error: Exception) -> click.ClickException | None:
     kinds: dict[tuple[str, str], type[click.ClickException]] = {
         ("services.home", "HomeError"): Refused,
         ("services.server", "ServerError"): Unreachable,
+        ("events.log", "JobPruned"): Refused,
         ("events.log", "LogError"): Unreachable,
         ("adapters.base", "StoreError"): Unreachable,
+        ("adapters.base", "StoreAway"): Unreachable,
+        ("services.stores", "StoreMismatch"): Refused,
         ("config", "ConfigError"): Refused,
     }
     for (module, name), kind in kinds.items():

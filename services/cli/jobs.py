@@ -56,7 +56,7 @@ def status(job_id: str, *, as_json: bool, nats_url: str) -> None:
 
     async def act(visit: Visit) -> None:
         from services.cli import watching
-        from services.cli.views import status_lines, status_view
+        from services.views import status_lines, status_view
 
         job = await watching.load(visit, job_id)
         film = await watching.film_path(visit, job)
@@ -65,7 +65,7 @@ def status(job_id: str, *, as_json: bool, nats_url: str) -> None:
         else:
             click.echo("\n".join(status_lines(job, film)))
 
-    _look(nats_url, act, job_id)
+    look(nats_url, act, job_id)
 
 
 @click.command()
@@ -96,7 +96,7 @@ def jobs(*, limit: int, as_json: bool, nats_url: str) -> None:
         if len(listed) > limit and not as_json:
             click.echo(f"({len(listed) - limit} older ones: --limit {len(listed)})")
 
-    _look(nats_url, act, None)
+    look(nats_url, act, None)
 
 
 @click.command()
@@ -112,7 +112,7 @@ def cancel(job_id: str, *, why: str, as_json: bool, nats_url: str) -> None:
 
         from services.cli import watching
         from services.cli.telling import Silent
-        from services.cli.views import status_view
+        from services.views import status_view
 
         job = await watching.load(visit, job_id)
         if job.end is None:
@@ -147,7 +147,7 @@ def log(job_id: str, *, follows: bool, as_json: bool, nats_url: str) -> None:
 
     async def act(visit: Visit) -> None:
         from services.cli import watching
-        from services.cli.views import event_view
+        from services.views import event_view
 
         def tell(recorded: Any) -> None:
             view = event_view(recorded)
@@ -163,7 +163,7 @@ def log(job_id: str, *, follows: bool, as_json: bool, nats_url: str) -> None:
             async for recorded in watching.follow(visit, job_id, after=after):
                 tell(recorded)
 
-    _look(nats_url, act, job_id)
+    look(nats_url, act, job_id)
 
 
 @click.command()
@@ -177,7 +177,7 @@ def replay(job_id: str, *, at_seq: int | None, as_json: bool, nats_url: str) -> 
 
     async def act(visit: Visit) -> None:
         from services.cli import watching
-        from services.cli.views import is_unknown, status_lines, status_view
+        from services.views import is_unknown, status_lines, status_view
 
         job = await watching.load(visit, job_id, until=at_seq)
         film = await watching.film_path(visit, job)
@@ -189,7 +189,7 @@ def replay(job_id: str, *, at_seq: int | None, as_json: bool, nats_url: str) -> 
             click.echo(f"after message {job.tail.seq}, the job's {job.tail.ordinal}.:")
             click.echo("\n".join(status_lines(job, film)))
 
-    _look(nats_url, act, job_id)
+    look(nats_url, act, job_id)
 
 
 def _wait(job_id: str, nats_url: str, *, services: bool, out: Path | None, as_json: bool) -> None:
@@ -207,7 +207,7 @@ def _wait(job_id: str, nats_url: str, *, services: bool, out: Path | None, as_js
         run_visit(arrival, act, lambda: job_id)
 
 
-def _look(
+def look(
     nats_url: str, act: Callable[[Visit], Coroutine[Any, Any, None]], job_id: str | None
 ) -> None:
     """Act on the log alone: no services are started, and a server only for as long."""

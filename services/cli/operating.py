@@ -7,12 +7,18 @@ import contextlib
 import logging
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from services.cli.daemon import ACTORS, IDLE_EXIT_S, run_actors, run_services_of
+from services.cli.exits import Refused
+from services.cli.serving import GATEWAY, HTTP, gateway_beside
 from services.cli.visit import nats_option
 from services.home import Home
+
+if TYPE_CHECKING:
+    from services.metrics import Metrics
 
 level_option = click.option(
     "--log-level",
@@ -23,41 +29,83 @@ level_option = click.option(
 )
 
 
+http_option = click.option(
+    "--http",
+    default=HTTP,
+    show_default=True,
+    metavar="HOST:PORT",
+    help="Where the gateway and its page are served; port 0 takes a free one.",
+)
+
+metrics_option = click.option(
+    "--metrics",
+    "metrics_at",
+    metavar="HOST:PORT",
+    help="Serve this process's metrics there, too, for Prometheus; the gateway has /metrics.",
+)
+
+
 @click.command()
 @click.option("--background", is_flag=True, hidden=True, help="Log to a file; leave when idle.")
+@http_option
+@click.option("--no-http", is_flag=True, help="Serve no gateway.")
+@metrics_option
 @level_option
 @nats_option
-def up(*, background: bool, log_level: str, nats_url: str) -> None:
-    """Run all services until Ctrl-C.
+def up(
+    *,
+    background: bool,
+    http: str,
+    no_http: bool,
+    metrics_at: str | None,
+    log_level: str,
+    nats_url: str,
+) -> None:
+    """Run all services until Ctrl-C, and the gateway with its page.
 
     On the home's own NATS server, which is started, or on the one that --nats names.
     """
     home = Home.find()
     _log_to(home if background else None, log_level)
+    metrics = None if background else _metrics(metrics_at)
+    beside = gateway_beside(http, home, metrics) if metrics and not no_http else None
     if nats_url:
         click.echo("Services on your own NATS server; Ctrl-C stops them.", err=True)
         target = (nats_url, os.environ.get("NATS_TOKEN", ""))
-        asyncio.run(run_actors(ACTORS, target, home, provision=True))
+        running = run_actors(ACTORS, target, home, provision=True, beside=beside, metrics=metrics)
+        asyncio.run(running)
         return
-    idle_exit_s = _idle_exit_s(background=background)
     try:
-        run_services_of(home, background=background, idle_exit_s=idle_exit_s)
+        run_services_of(
+            home,
+            background=background,
+            idle_exit_s=_idle_exit_s(background=background),
+            beside=beside,
+            metrics=metrics,
+        )
     except Exception:
         logging.getLogger("pytoon.services").exception("the services have failed")
         raise
 
 
 @click.command()
-@click.argument("name", type=click.Choice(ACTORS))
+@click.argument("name", type=click.Choice((*ACTORS, GATEWAY)))
+@http_option
+@metrics_option
 @level_option
 @nats_option
-def serve(name: str, *, log_level: str, nats_url: str) -> None:
+def serve(name: str, *, http: str, metrics_at: str | None, log_level: str, nats_url: str) -> None:
     """Run one service.  More of the same share the work."""
     home = Home.find()
     _log_to(None, log_level)
+    metrics = _metrics(metrics_at) if name == GATEWAY or metrics_at else None
+    beside = gateway_beside(http, home, metrics) if metrics and name == GATEWAY else None
+    names = [] if name == GATEWAY else [name]
     if nats_url:
         target = (nats_url, os.environ.get("NATS_TOKEN", ""))
-        asyncio.run(run_actors([name], target, home, provision=False))
+        asyncio.run(
+            run_actors(names, target, home, provision=False, beside=beside, metrics=metrics)
+        )
         return
     from services.server import ensure_server, leave_server, supervise
 
@@ -65,7 +113,8 @@ def serve(name: str, *, log_level: str, nats_url: str) -> None:
         over = asyncio.Event()
         supervisor = asyncio.create_task(supervise(home, over))
         try:
-            await run_actors([name], (address.url, address.token), home, provision=True)
+            target = (address.url, address.token)
+            await run_actors(names, target, home, provision=True, beside=beside, metrics=metrics)
         finally:
             over.set()
             await supervisor
@@ -77,8 +126,17 @@ def serve(name: str, *, log_level: str, nats_url: str) -> None:
 
 
 @click.command()
+@click.option(
+    "--store",
+    "store_url",
+    metavar="URL",
+    help="Where the films of this log are kept from now on: home, file:///folder, "
+    "s3://bucket/prefix or nats://bucket. It is noted in the log, and who has another refuses "
+    "to start. Default: what PYTOON_STORE names, where the log is new.",
+)
+@click.option("--mirror", is_flag=True, help="Keep a second copy of every event, for `audit`.")
 @nats_option
-def init(*, nats_url: str) -> None:
+def init(*, store_url: str | None, mirror: bool, nats_url: str) -> None:
     """Make streams and consumers on a server.
 
     Needed once on a server of your own (--nats), and again after an upgrade; `up` does it, too.
@@ -86,7 +144,11 @@ def init(*, nats_url: str) -> None:
     from config import load
     from services.cli.visit import arrive
     from services.composition import durables
+    from services.stores import provide_store, shown
 
+    if store_url is not None:
+        # For everything that this command does: a choice is tried before it is noted.
+        os.environ["PYTOON_STORE"] = store_url
     config = load()
     specs = durables(config)
     with arrive(nats_url, services=False) as arrival:
@@ -96,9 +158,30 @@ def init(*, nats_url: str) -> None:
 
             async with Visit.open(arrival, settings=config.log.settings(), made=False) as visit:
                 await visit.log.provision(specs)
+                choice = visit.store if store_url is not None else None
+                await provide_store(visit.log, config.store, choice=choice)
+                if mirror:
+                    await visit.log.mirror()
 
         asyncio.run(run())
         click.echo(f"{arrival.shown_url}: streams and {len(specs)} durable consumers are there.")
+        click.echo(f"Films are kept in {shown(config.store.address.name)}.")
+
+
+def _metrics(at: str | None) -> Metrics:
+    """The metrics of this process, served at ``HOST:PORT`` if one is given."""
+    from services.gateway.addresses import AddressError, parse_address
+    from services.metrics import Metrics
+
+    metrics = Metrics()
+    if at is not None:
+        try:
+            host, port = parse_address(at)
+            server, _ = metrics.serve(host, port)
+        except (AddressError, OSError) as error:
+            raise Refused(f"--metrics {at}: {error}") from error
+        click.echo(f"Metrics: http://{host}:{server.server_port}/metrics", err=True)
+    return metrics
 
 
 def _log_to(home: Home | None, level: str) -> None:

@@ -72,7 +72,14 @@ _REQUEST_OPTIONS = (
     click.option(
         "--deadline", type=Number(), metavar="SECONDS", help="When the film must be done at last."
     ),
-    click.option("--draft", is_flag=True, help="Quick and rough."),
+    click.option(
+        "--draft", is_flag=True, help="A preview with a quarter of the pixels, in less time."
+    ),
+    click.option(
+        "--encoder",
+        type=click.Choice(["x264", "nvenc"], case_sensitive=False),
+        help="nvenc: a graphics card's, where there is one.",
+    ),
     click.option("--job-id", type=JobId(), help="Your own id: asking again starts nothing."),
     nats_option,
 )  # fmt: skip
@@ -132,7 +139,7 @@ def demo(*, out: Path | None, as_json: bool, nats_url: str) -> None:
             raise Refused(f"{path} is missing: install Pytoon again.")
     options = dict.fromkeys(
         ("mask", "voice", "logo", "font", "hook", "archetype", "engine_policy", "brand_safe",
-         "seed", "transition", "deadline", "job_id")
+         "seed", "transition", "deadline", "encoder", "job_id")
     )  # fmt: skip
     options |= {
         "preset": "overlay_classic",
@@ -154,7 +161,7 @@ def ask_and_wait(
 ) -> None:
     """Publish the request that the options make; unless ``detach``, wait and save the film."""
     words = words_of(options)
-    job_id = options["job_id"] or new_job_id(options["preset"])
+    job_id = options["job_id"] or new_job_id(options["preset"], draft=options["draft"])
     if not detach:
         check_out(out)
     asked = False

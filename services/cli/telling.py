@@ -29,7 +29,7 @@ from events.types import (
     SegmentTimedOut,
     SoundtrackMixed,
 )
-from services.cli.views import downgrade_line
+from services.views import downgrade_line, settle_hint
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -167,16 +167,21 @@ def describe(job: Job, recorded: Recorded) -> str | None:
             if attempt == 1:
                 return None
             return f"segment {event.segment + 1}: attempt {attempt} on {event.rung.engine}"
+        case SegmentRendered(reused=True):
+            return f"segment {event.segment + 1} of {len(job.segments)} reused"
         case SegmentRendered():
             return (
                 f"segment {event.segment + 1} of {len(job.segments)} rendered by "
                 f"{event.rung.engine} in {event.elapsed_s:.1f} s"
             )
         case SegmentFailed():
-            return (
-                f"segment {event.segment + 1} failed on {event.rung.engine}: "
+            failed = "failed on" if event.tried else "was not asked of"
+            told = (
+                f"segment {event.segment + 1} {failed} {event.rung.engine}: "
                 f"{event.reason.value}, {event.detail}"
             )
+            hint = settle_hint(job, event.segment)
+            return f"{told}; {hint}" if hint else told
         case SegmentTimedOut():
             return f"segment {event.segment + 1} timed out ({event.deadline.value})"
         case RungDescended():
@@ -190,7 +195,7 @@ def describe(job: Job, recorded: Recorded) -> str | None:
             return f"downgrade: {downgrade_line(step)}"
         case SoundtrackMixed(lufs=lufs):
             loudness = "loudness not measurable" if lufs is None else f"{lufs:.1f} LUFS"
-            return f"soundtrack mixed ({loudness})"
+            return f"soundtrack {'reused' if event.reused else 'mixed'} ({loudness})"
         case AssemblyRequested(attempt=attempt):
             return "assembling" if attempt == 1 else f"assembling, attempt {attempt}"
         case AssemblyFailed():
@@ -205,8 +210,14 @@ def describe(job: Job, recorded: Recorded) -> str | None:
             return "cancel requested"
         case RenderCancelled():
             return "cancelled"
-        case GenerationIntended() | GenerationSubmitted() | GenerationSettled():
-            return None
+        case GenerationIntended(cost_reserved=cost, currency=currency):
+            price = f" ({cost:g} {currency} reserved)" if cost else ""
+            return f"segment {event.segment + 1}: {event.engine} is asked to generate it{price}"
+        case GenerationSubmitted():
+            return f"segment {event.segment + 1}: {event.engine} took it"
+        case GenerationSettled(handle=handle):
+            word = f"accepted as {handle}" if handle else "given up"
+            return f"segment {event.segment + 1}: its create in doubt was {word}"
         case Foreign():
             return f"message {event.seq} is not ours and changes nothing: {event.why}"
         case _:

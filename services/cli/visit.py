@@ -114,19 +114,29 @@ class Visit:
 
             connecting = asyncio.create_task(_connect(arrival, settings))
             await ensure_services(arrival.home)
-            visit = cls(arrival, await connecting, _open_store(arrival.home))
+            visit = cls._of(arrival, await connecting)
             visit.keeper = asyncio.create_task(keep_services(arrival.home))
         else:
-            visit = cls(arrival, await _connect(arrival, settings), _open_store(arrival.home))
+            visit = cls._of(arrival, await _connect(arrival, settings))
         try:
             if made and not arrival.embedded:
                 await _check_made(visit.log, arrival)
+            if made:
+                await visit.patiently(lambda: _check_store(visit.log))
             yield visit
         finally:
             if visit.keeper is not None:
                 visit.keeper.cancel()
                 await asyncio.gather(visit.keeper, return_exceptions=True)
             await visit.log.close()
+
+    @classmethod
+    def _of(cls, arrival: Arrival, log: JetStreamLog) -> Self:
+        # Not by services.composition, which loads every engine: a client needs none of them.
+        from services.stores import chosen_store, open_store
+
+        own = None if arrival.embedded else log
+        return cls(arrival, log, open_store(arrival.home, chosen_store(), own))
 
     async def follow_move(self) -> bool:
         """Connect anew if the home's server came back elsewhere; whether it did."""
@@ -202,8 +212,14 @@ async def _check_made(log: JetStreamLog, arrival: Arrival) -> None:
         raise
 
 
-def _open_store(home: Home) -> ArtifactStore:
-    # Not by services.composition, which loads every engine: a client needs none of them.
-    from adapters.files import FileStore
+async def _check_store(log: JetStreamLog) -> None:
+    """Raise ``StoreMismatch`` if the log's store is not ours; where no log is yet, none is."""
+    from events.jetapi import NO_STREAM, Refused
+    from events.log import LogUnavailable
+    from services.stores import check_store, chosen_store
 
-    return FileStore(home.artifacts)
+    try:
+        await check_store(log, chosen_store())
+    except LogUnavailable as error:
+        if not (isinstance(error.__cause__, Refused) and error.__cause__.code == NO_STREAM):
+            raise

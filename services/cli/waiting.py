@@ -11,7 +11,9 @@ import click
 from events.job import JobStatus
 from services.cli.exits import NoFilm, Refused
 from services.cli.telling import Lines, Live, Teller
-from services.cli.views import (
+from services.cli.watching import film_path, save_film, watch
+from services.views import (
+    cost_line,
     downgrade_line,
     end_reason,
     problem_line,
@@ -20,7 +22,6 @@ from services.cli.views import (
     steps,
     verdict_view,
 )
-from services.cli.watching import film_path, save_film, watch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,6 +79,8 @@ def _tell_film(job: Job, history: tuple[Recorded, ...], saved: Path | None) -> N
     took = " · ".join(f"{name} {seconds:.1f} s" for name, seconds in steps(job, history))
     click.echo(f"\n{saved or 'The film is in the artifact store of the services.'}")
     click.echo(f"  {took}")
+    if (cost := cost_line(job)) is not None:
+        click.echo(f"  {cost}")
     for downgrade in job.downgrades:
         click.echo(f"  downgrade: {downgrade_line(downgrade)}")
     for warned in job.warnings:

@@ -4,20 +4,25 @@ A failed attempt is tried again on its rung (after a backoff) as long as that ma
 segment, or the whole film, goes one rung down, and the log says so.  Engine rungs fall for one
 segment; archetype rungs and the static template fall for the whole film, so that a film never
 mixes looks.
+
+A create in doubt is never made again: its segment waits for a person's word, and then, or when
+the wait is over, goes down to composition, never to another engine that may cost money.
 """
 
 from __future__ import annotations
 
 import hashlib
 
-from events.job import AssemblyStatus, Job, SegmentState, SegmentStatus
+from events.job import AssemblyStatus, Job, SegmentState, SegmentStatus, at_fault
 from events.log import Recorded
+from events.notices import CircuitState
 from events.spec import Artifact, Rung
+from events.state import create_name
 from events.types import (
     AssemblyFailed,
     AssemblyRequested,
-    Deadline,
     Event,
+    GenerationSettled,
     Reason,
     RenderCancelled,
     RenderFailed,
@@ -28,6 +33,8 @@ from events.types import (
     SegmentTimedOut,
 )
 from services.actor import Context, Decision, Wait
+from services.fallback_controller.circuits import countable, counted
+from services.fallback_controller.deadlines import next_deadline, settle_wait_s, wait
 
 TEMPLATE = "template"
 """The engine of the ladder's last rung: one look for the whole film."""
@@ -37,7 +44,20 @@ QUALITY_STEPS_MAX = 1
 
 
 def decide(job: Job, cause: Recorded, context: Context) -> tuple[Decision, ...]:
-    """What the job still lacks of the controller."""
+    """What the job still lacks of the controller, and what its failures say of engines."""
+    return (*_decide(job, cause, context), *_count(cause, context))
+
+
+def _count(cause: Recorded, context: Context) -> tuple[Decision, ...]:
+    failure = countable(cause)
+    if failure is None:
+        return ()
+    circuit = context.circuits.get(failure.engine, CircuitState())
+    told = counted(circuit, failure, context.now_s, context.limits)
+    return () if told is None else (failure,)
+
+
+def _decide(job: Job, cause: Recorded, context: Context) -> tuple[Decision, ...]:
     if job.requested is None or job.end is not None:
         return ()
     if job.cancel is not None:
@@ -54,6 +74,8 @@ def decide(job: Job, cause: Recorded, context: Context) -> tuple[Decision, ...]:
             return _on_segment_timer(job, ask, context)
         case SegmentFailed() | SegmentTimedOut() as event:
             return _on_segment_failed(job, event.segment, event.attempt, context)
+        case GenerationSettled(segment=index) if (segment := _segment(job, index)) is not None:
+            return _on_segment_failed(job, index, segment.attempt, context)
         case AssemblyFailed() as event:
             return _on_assembly_failed(job, event, context)
         case _:
@@ -73,29 +95,30 @@ def _on_deadline(job: Job, context: Context) -> tuple[Decision, ...]:
     assert job.spec is not None
     due_s = job.requested_s + job.spec.deadline_s
     if context.now_s < due_s:
-        return (_wait(due_s, context),)
+        return (wait(job.planned_s, due_s, context),)
     detail = f"the film was not done within its deadline of {job.spec.deadline_s:g} s"
     return (_failed(job, Reason.TIMEOUT, detail),)
 
 
 def _on_segment_timer(job: Job, ask: SegmentRequested, context: Context) -> tuple[Decision, ...]:
-    limit_s = context.limits.not_taken_s.get(ask.rung.engine, 0.0)
     segment = _segment(job, ask.segment)
     if (
-        not limit_s
-        or segment is None
+        segment is None
         or segment.status is not SegmentStatus.REQUESTED
         or segment.attempt != ask.attempt
     ):
         return ()
-    due_s = segment.requested_s + limit_s
-    if context.now_s < due_s:
-        return (_wait(due_s, context),)
+    deadline, since_s, limit_s = next_deadline(job, segment, ask.rung.engine, context)
+    if not limit_s:
+        return ()
+    if context.now_s < since_s + limit_s:
+        return (wait(segment.requested_s, since_s + limit_s, context),)
     timed_out = SegmentTimedOut(
         job_id=job.job_id,
         segment=ask.segment,
         attempt=ask.attempt,
-        deadline=Deadline.NOT_TAKEN,
+        deadline=deadline,
+        rung=ask.rung,
     )
     return (timed_out,)
 
@@ -106,7 +129,17 @@ def _on_segment_failed(
     segment = _segment(job, index)
     if segment is None or segment.status is not SegmentStatus.FAILED or segment.attempt != attempt:
         return ()
+    generation = segment.generation
+    if segment.in_doubt:
+        return _on_doubt(job, segment, context)
+    if generation is not None and generation.settled and generation.attempt == segment.attempt:
+        if generation.handle is not None:
+            return (_ask_again(job, segment),)
+        detail = f"what became of a create at {generation.engine} is not known: given up"
+        return _descend(job, segment, Reason.OUTCOME_UNKNOWN, detail)
     reason, detail, retryable = _why(segment)
+    retryable &= generation is None or not generation.settled
+    retryable &= not _left_alone(job, segment, context)
     if reason is Reason.CRASHED:
         if segment.crashes < context.limits.crashes_max:
             return (_ask_again(job, segment),)
@@ -117,6 +150,29 @@ def _on_segment_failed(
             return (Wait(until_s=due_s),)
         return (_ask_again(job, segment),)
     return _descend(job, segment, reason, detail)
+
+
+def _left_alone(job: Job, segment: SegmentState, context: Context) -> bool:
+    """Whether the rung's engine is not to be asked for anything new."""
+    assert job.spec is not None
+    circuit = context.circuits.get(job.spec.ladder[segment.rung_index].engine)
+    return circuit is not None and circuit.holds(context.now_s) and segment.generation is None
+
+
+def _on_doubt(job: Job, segment: SegmentState, context: Context) -> tuple[Decision, ...]:
+    """Wait for a person's word on a create; then let it be."""
+    assert segment.generation is not None
+    wait_s = settle_wait_s(job, segment, context.limits)
+    due_s = segment.failed_s + wait_s
+    if context.now_s < due_s:
+        return (wait(segment.failed_s, due_s, context),)
+    generation = segment.generation
+    detail = (
+        f"nobody said within {wait_s:g} s what became of {create_name(generation)} at "
+        f"{generation.engine}: "
+        f"{_why(segment)[1]}"
+    )
+    return _descend(job, segment, Reason.OUTCOME_UNKNOWN, detail)
 
 
 def _why(segment: SegmentState) -> tuple[Reason, str, bool]:
@@ -147,6 +203,21 @@ def _descend(job: Job, segment: SegmentState, reason: Reason, detail: str) -> tu
     assert job.spec is not None
     ladder = job.spec.ladder
     index = segment.rung_index + 1
+    may_be_paid = segment.paid or segment.generation is not None
+    # What may have been paid for already is paid for at no other engine.  To stand still helps
+    # a product that cannot be proven, and nothing else.
+    while index < len(ladder) and (
+        (ladder[index].generates and may_be_paid) or ladder[index].still
+    ):
+        index += 1
+    return _descend_to(job, segment, index, reason, detail)
+
+
+def _descend_to(
+    job: Job, segment: SegmentState, index: int, reason: Reason, detail: str
+) -> tuple[Event, ...]:
+    assert job.spec is not None
+    ladder = job.spec.ladder
     if index >= len(ladder):
         return (_failed(job, reason, detail or "the last rung of the ladder failed"),)
     here, below = ladder[segment.rung_index], ladder[index]
@@ -174,7 +245,8 @@ def _descend(job: Job, segment: SegmentState, reason: Reason, detail: str) -> tu
 
 
 def _is_film_rung(here: Rung, below: Rung) -> bool:
-    return below.archetype != here.archetype or below.engine == TEMPLATE
+    other_look = below.archetype != here.archetype or below.still != here.still
+    return other_look or below.engine == TEMPLATE
 
 
 def _on_assembly_failed(job: Job, event: AssemblyFailed, context: Context) -> tuple[Decision, ...]:
@@ -182,21 +254,50 @@ def _on_assembly_failed(job: Job, event: AssemblyFailed, context: Context) -> tu
         return ()
     if event.attempt == 0 or event.attempt >= context.limits.assembly_attempts_max:
         return (_failed(job, event.reason, event.detail),)
-    segment = None if event.segment is None else _segment(job, event.segment)
-    if segment is None:
+    faults = [job.segments[index] for index in at_fault(job, event)]
+    if not faults:
         return (AssemblyRequested(job_id=job.job_id, attempt=event.attempt + 1),)
-    if event.reason is Reason.CORRUPT_OUTPUT and segment.quality < QUALITY_STEPS_MAX:
-        return (_ask_again(job, segment, better=1),)
-    return _descend(job, segment, event.reason, event.detail)
+    if event.reason is not Reason.CORRUPT_OUTPUT:
+        return _descend(job, faults[0], event.reason, event.detail)
+    spent = [segment for segment in faults if segment.quality >= QUALITY_STEPS_MAX]
+    if spent:
+        return _after_quality(job, spent, faults, event)
+    return tuple(_ask_again(job, segment, better=1) for segment in faults)
+
+
+def _after_quality(
+    job: Job, spent: list[SegmentState], faults: list[SegmentState], event: AssemblyFailed
+) -> tuple[Event, ...]:
+    """What follows where a lower crf has not helped: the still rung, or that there is none left.
+
+    A film that has no such rung goes on as after any other failure.
+    """
+    assert job.spec is not None
+    stills = [index for index, rung in enumerate(job.spec.ladder) if rung.still]
+    here = spent[0].rung_index
+    if stills and here >= stills[0]:
+        return (_failed(job, event.reason, event.detail),)
+    if stills:
+        return _descend_to(job, spent[0], stills[0], event.reason, event.detail)
+    events: list[Event] = []
+    for segment in faults:
+        if segment in spent:
+            events += _descend(job, segment, event.reason, event.detail)
+        else:
+            events.append(_ask_again(job, segment, better=1))
+    # A step of the whole film, or its end, leaves nothing to ask for.
+    whole = [each for each in events if _of_the_film(each)]
+    return tuple(whole[:1] or events)
+
+
+def _of_the_film(event: Event) -> bool:
+    return isinstance(event, RenderFailed) or (
+        isinstance(event, RungDescended) and event.segment is None
+    )
 
 
 def _segment(job: Job, index: int) -> SegmentState | None:
     return job.segments[index] if 0 <= index < len(job.segments) else None
-
-
-def _wait(due_s: float, context: Context) -> Wait:
-    # Looked at again before it is due, so that a timer of a job that has ended is let go.
-    return Wait(until_s=min(due_s, context.now_s + context.limits.timer_recheck_s))
 
 
 def _failed(job: Job, reason: Reason, detail: str) -> RenderFailed:

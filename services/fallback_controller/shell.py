@@ -1,12 +1,14 @@
-"""The fallback-controller's wiring: it decides and waits, and performs nothing."""
+"""The fallback-controller's wiring: it decides and waits, and counts what engines fail at."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from events.log import DurableSpec
+from events.notices import circuit_state, engine_topic
 from events.types import Event
-from services.actor import Actor, Command, Work
+from services.actor import Actor, Command, GiveBack, Work
+from services.fallback_controller.circuits import CountFailure, counted
 from services.fallback_controller.core import decide
 
 NAME = "fallback-controller"
@@ -14,9 +16,20 @@ TIMERS = "fallback-timers"
 """The durable whose messages are the timers: one is pending as long as it is not acknowledged."""
 
 
+COUNT_TRIES_MAX = 16
+"""Writers of one circuit in a row that may be faster before a failure is counted later."""
+
+
 async def _perform(command: Command, work: Work) -> Sequence[Event]:
-    msg = f"{NAME} has no commands, yet {work.cause.subject} led to {command!r}"
-    raise AssertionError(msg)
+    """Count a failure of an engine, once, after whatever others told of it meanwhile."""
+    assert isinstance(command, CountFailure)
+    for _ in range(COUNT_TRIES_MAX):
+        circuit = circuit_state(await work.last_notice(engine_topic(command.engine)))
+        notice = counted(circuit, command, work.context.now_s, work.context.limits)
+        if notice is None or await work.post(notice, after=circuit.seq):
+            return ()
+    msg = f"the circuit of {command.engine} is told of by many at once"
+    raise GiveBack(msg, delay_s=1.0)
 
 
 def actor(*, slots: int, ack_wait_s: float) -> Actor:
@@ -27,6 +40,7 @@ def actor(*, slots: int, ack_wait_s: float) -> Actor:
         decide=decide,
         perform=_perform,
         slots=slots,
+        circuits=True,
     )
 
 
@@ -37,6 +51,7 @@ def durables(*, ack_wait_s: float) -> tuple[DurableSpec, ...]:
         "segment_timed_out",
         "assembly_failed",
         "render_cancel_requested",
+        "generation_settled",
     )
     return (
         DurableSpec(name=NAME, types=happened, ack_wait_s=ack_wait_s, max_ack_pending=-1),

@@ -14,6 +14,7 @@ import msgspec
 from adapters.base import Capabilities
 from adapters.studio import AskedPicture, Preparation, Prepared
 from assembler import timeline
+from assembler.draft import size_drawn
 from config import Config, RenderRequest, Resolved
 from events.spec import (
     Archetype,
@@ -42,6 +43,7 @@ TEMPLATE = "template"
 
 def preparation_of(request: RenderRequest, resolved: Resolved) -> Preparation:
     """What has to be taken in, measured and set."""
+    width, height = size_drawn(resolved.width, resolved.height, draft=resolved.draft)
     # Backgrounds last, so that the pictures shown in turn are the first ones.
     pictures = sorted(resolved.assets, key=lambda asset: asset.role is AssetRole.BACKGROUND)
     return Preparation(
@@ -64,8 +66,8 @@ def preparation_of(request: RenderRequest, resolved: Resolved) -> Preparation:
         archetype=resolved.archetype,
         style=resolved.style,
         encoder=EncoderProfile(codec="", preset="", crf=0, params="", bitrate_max_kbps=0),
-        width=resolved.width,
-        height=resolved.height,
+        width=width,
+        height=height,
         frames=timeline.target_frames(resolved.duration_s, resolved.fps),
         fps=resolved.fps,
     )
@@ -82,17 +84,29 @@ def _text_field(role: CaptionRole, text: str, request: RenderRequest) -> str:
             return f"beats[{beats.index(text)}]" if text in beats else "beats"
 
 
-def with_encoder(preparation: Preparation, config: Config) -> Preparation:
-    """The preparation with the encoder setting that is configured."""
+def with_encoder(preparation: Preparation, resolved: Resolved, config: Config) -> Preparation:
+    """The preparation with the encoder setting that is configured for such a film."""
     asked = config.defaults.encoder
+    draft = config.defaults.draft if resolved.draft else None
+    bitrate_kbps = config.delivery.bitrate_kbps_max
     encoder = EncoderProfile(
-        codec=asked.codec,
-        preset=asked.preset,
-        crf=asked.crf,
+        codec="libx264",
+        preset=draft.preset if draft else asked.preset,
+        crf=draft.crf if draft else asked.crf,
         params=asked.params,
-        bitrate_max_kbps=config.delivery.bitrate_kbps_max,
+        bitrate_max_kbps=bitrate_kbps,
     )
-    return msgspec.structs.replace(preparation, encoder=encoder)
+    card = config.defaults.nvenc
+    nvenc = EncoderProfile(
+        codec="h264_nvenc",
+        preset=card.preset,
+        crf=card.cq,
+        params=card.params,
+        bitrate_max_kbps=bitrate_kbps,
+    )
+    return msgspec.structs.replace(
+        preparation, encoder=encoder, nvenc=nvenc if resolved.nvenc else None
+    )
 
 
 def build_spec(
@@ -104,7 +118,7 @@ def build_spec(
     """Fix the film."""
     frames = timeline.target_frames(resolved.duration_s, resolved.fps)
     lengths = timeline.segment_frames(frames, resolved.fps, resolved.segment_s)
-    warnings = [*resolved.warnings, *prepared.warnings]
+    warnings = [*_draft(resolved), *resolved.warnings, *prepared.warnings]
     transition_frames = 0
     if len(lengths) > 1 and resolved.transition_ms > 0:
         transition_frames, shortened = timeline.transition_frames(
@@ -137,11 +151,22 @@ def build_spec(
         sound=_sound(resolved, prepared, config),
         encoder=prepared.encoder,
         ladder=ladder,
-        segments_in_flight_max=config.limits.segments_in_flight_per_job,
+        segments_in_flight_max=_in_flight(ladder, config),
         deadline_s=resolved.deadline_s,
         draft=resolved.draft,
         warnings=(*warnings, *told),
     )
+
+
+def _draft(resolved: Resolved) -> tuple[Warned, ...]:
+    if not resolved.draft:
+        return ()
+    width, height = size_drawn(resolved.width, resolved.height, draft=True)
+    message = (
+        f"a draft of {width}×{height} pixels to look at, not to post: "
+        "ask again without draft for the film"
+    )
+    return (Warned(code="draft", message=message),)
 
 
 def build_ladder(
@@ -151,7 +176,8 @@ def build_ladder(
 
     Engines that generate come first in their configured order, as far as the policy and
     brand-safe allow; then composition of the same archetype; then simpler archetypes; then the
-    static template.
+    static template.  A brand-safe film also has the still overlay, for a product that could not
+    be proven while it moved.
     """
     names = [engine.name for engine in config.engines if engine.enabled]
     generating = [
@@ -161,23 +187,55 @@ def build_ladder(
         and capabilities[name].generates
         and _may_generate(capabilities[name], resolved)
     ]
+    if resolved.engine_policy is EnginePolicy.LOCAL_PREFERRED:
+        generating.sort(key=lambda name: not capabilities[name].local)
     composing = [
         name
         for name in names
         if name in capabilities and not capabilities[name].generates and name != TEMPLATE
     ]
-    rungs = [Rung(engine=name, archetype=resolved.archetype) for name in (*generating, *composing)]
-    simplest = (resolved.archetype, *SIMPLER[resolved.archetype])
-    rungs += [
-        Rung(engine=name, archetype=archetype) for archetype in simplest[1:] for name in composing
+    rungs = [
+        Rung(engine=name, archetype=resolved.archetype, generates=True) for name in generating
     ]
-    if TEMPLATE in names:
+    simplest = (resolved.archetype, *SIMPLER[resolved.archetype])
+    row = [(archetype, False) for archetype in simplest]
+    if resolved.brand_safe:
+        overlay = Archetype.OVERLAY
+        at = simplest.index(overlay) + 1 if overlay in simplest else len(simplest)
+        row.insert(at, (overlay, True))
+    rungs += [
+        Rung(engine=name, archetype=archetype, still=still)
+        for archetype, still in row
+        for name in composing
+    ]
+    if TEMPLATE in names and TEMPLATE in capabilities:
         rungs.append(Rung(engine=TEMPLATE, archetype=simplest[-1]))
-    told: tuple[Warned, ...] = ()
-    if resolved.engine_policy is EnginePolicy.API_ONLY and not generating:
-        message = "api_only was asked for and no hosted engine is configured: composed instead"
-        told = (Warned(code="no_hosted_engine", message=message),)
-    return tuple(rungs), told
+    return tuple(rungs), _told(resolved, capabilities, generating)
+
+
+def _told(
+    resolved: Resolved, capabilities: Mapping[str, Capabilities], generating: Sequence[str]
+) -> tuple[Warned, ...]:
+    """What there is to say where hosted engines alone were asked for, and none will be."""
+    if resolved.engine_policy is not EnginePolicy.API_ONLY or generating:
+        return ()
+    why = "no hosted engine is configured"
+    if any(engine.generates and not engine.local for engine in capabilities.values()):
+        kept = resolved.brand_safe and resolved.archetype is Archetype.PRODUCT_HERO
+        why = "none may generate a brand-safe product" if kept else "none can make this film"
+    message = f"api_only was asked for and {why}: composed instead"
+    return (Warned(code="no_hosted_engine", message=message),)
+
+
+def _in_flight(ladder: Sequence[Rung], config: Config) -> int:
+    """Segments under way at once: as many as the busiest engine of the film takes."""
+    generating = {rung.engine for rung in ladder if rung.generates}
+    slots = [
+        engine.slots or config.generation.slots
+        for engine in config.engines
+        if engine.name in generating
+    ]
+    return max(config.limits.segments_in_flight_per_job, *slots, 1)
 
 
 def _may_generate(engine: Capabilities, resolved: Resolved) -> bool:
@@ -195,17 +253,14 @@ def _may_generate(engine: Capabilities, resolved: Resolved) -> bool:
 
 
 def _seed(resolved: Resolved, prepared: Prepared) -> int:
-    """The seed that was asked for, or one that the request's content gives."""
+    """The seed that was asked for, or one that the request's content gives.
+
+    Its words are not in it: with another caption a film's clips stay what they are.
+    """
     if resolved.seed is not None:
         return resolved.seed
     basis = msgspec.json.encode(
-        (
-            resolved.preset_id,
-            resolved.prompt,
-            resolved.captions,
-            resolved.duration_s,
-            _contents(prepared.assets),
-        )
+        (resolved.preset_id, resolved.prompt, resolved.duration_s, _contents(prepared.assets))
     )
     return int.from_bytes(hashlib.sha256(basis).digest()[:4], "big") >> 1
 

@@ -9,7 +9,7 @@ from adapters.studio import Preparation, Prepared, Studio, Unpreparable
 from config import Config, parse_request, resolve
 from events.log import DurableSpec
 from events.types import Event, Problem, Reason, RenderPlanned, RenderRejected
-from services.actor import Actor, Command, GiveBack, Work
+from services.actor import Actor, Command, Context, GiveBack, Work
 from services.planner.core import PlanRender, decide
 from services.planner.plan import build_spec, preparation_of, with_encoder
 
@@ -37,30 +37,35 @@ class Performer:
     async def __call__(self, command: Command, work: Work) -> Sequence[Event]:
         """Plan the film, or reject the request with every problem named."""
         assert isinstance(command, PlanRender)
+        return (await self.plan(command, work.context),)
+
+    async def plan(self, command: PlanRender, context: Context) -> RenderPlanned | RenderRejected:
+        """The plan of a request, or why there is none.  Raises ``GiveBack`` for another try."""
         if command.unreadable:
-            return (_rejected(command, _not_an_object(command.unreadable)),)
+            return _rejected(command, _not_an_object(command.unreadable))
         request = parse_request(command.ask, presets=self._config.presets)
         if isinstance(request, tuple):
-            return (_rejected(command, *request),)
+            return _rejected(command, *request)
         free_mb, least_mb = self._disk_free_mb(), self._config.limits.disk_free_mb_min
         if free_mb < least_mb:
-            return (_rejected(command, _no_room(free_mb, least_mb)),)
+            return _rejected(command, _no_room(free_mb, least_mb))
         resolved = resolve(request, self._config)
-        preparation = with_encoder(preparation_of(request, resolved), self._config)
+        preparation = preparation_of(request, resolved)
+        preparation = with_encoder(preparation, resolved, self._config)
         try:
             prepared = await self._prepared(preparation)
         except Unpreparable as unpreparable:
-            return (_rejected(command, *unpreparable.problems),)
+            return _rejected(command, *unpreparable.problems)
         except EngineFailure as failure:
             again = failure.reason is not Reason.UNAVAILABLE
-            if again and work.context.deliveries < work.context.limits.crashes_max:
+            if again and context.deliveries < context.limits.crashes_max:
                 raise GiveBack(str(failure), delay_s=RETRY_S) from failure
-            return (_rejected(command, _undigestible(failure)),)
+            return _rejected(command, _undigestible(failure))
         except (StoreError, OSError) as error:
             msg = f"{type(error).__name__}: {error}"
             raise GiveBack(msg, delay_s=RETRY_S) from error
         spec = build_spec(resolved, prepared, self._config, self._capabilities)
-        return (RenderPlanned(job_id=command.job_id, spec=spec),)
+        return RenderPlanned(job_id=command.job_id, spec=spec)
 
     async def _prepared(self, preparation: Preparation) -> Prepared:
         try:

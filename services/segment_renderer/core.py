@@ -1,16 +1,25 @@
-"""The segment-renderer's decider: a requested attempt is rendered, unless it is moot."""
+"""The segment-renderer's decider: a requested attempt is rendered, unless it is moot.
+
+An engine whose circuit is open is not asked: the attempt fails at once and says so.
+"""
 
 from __future__ import annotations
 
+import datetime as dt
+
 from events.job import Job, SegmentStatus
 from events.log import Recorded
+from events.notices import CircuitState
 from events.spec import RenderSpec, Rung
 from events.types import Reason, SegmentFailed, SegmentRequested
 from services.actor import Command, Context, Decision
 
 
 class RenderSegment(Command, frozen=True, kw_only=True):
-    """Draw and encode one segment's body."""
+    """Draw and encode one segment's body.
+
+    ``probe``: the engine's circuit is open and its time over; this attempt tries it, alone.
+    """
 
     job_id: str
     spec: RenderSpec
@@ -18,6 +27,7 @@ class RenderSegment(Command, frozen=True, kw_only=True):
     attempt: int
     rung: Rung
     quality: int
+    probe: bool = False
 
 
 def decide(job: Job, cause: Recorded, context: Context) -> tuple[Decision, ...]:
@@ -42,6 +52,11 @@ def decide(job: Job, cause: Recorded, context: Context) -> tuple[Decision, ...]:
             ),
         )
     assert job.spec is not None
+    circuit = context.circuits.get(ask.rung.engine, CircuitState())
+    # What was created already goes on: nothing new is asked of the engine.
+    begun = job.segments[ask.segment].generation is not None
+    if circuit.holds(context.now_s) and not begun:
+        return (_held_back(ask, circuit),)
     return (
         RenderSegment(
             job_id=job.job_id,
@@ -50,7 +65,25 @@ def decide(job: Job, cause: Recorded, context: Context) -> tuple[Decision, ...]:
             attempt=ask.attempt,
             rung=ask.rung,
             quality=ask.quality,
+            probe=circuit.broken and not begun,
         ),
+    )
+
+
+def _held_back(ask: SegmentRequested, circuit: CircuitState) -> SegmentFailed:
+    until = dt.datetime.fromtimestamp(circuit.until_s, dt.UTC).isoformat(timespec="seconds")
+    why = f", the last time by {circuit.reason}" if circuit.reason else ""
+    return SegmentFailed(
+        job_id=ask.job_id,
+        segment=ask.segment,
+        attempt=ask.attempt,
+        rung=ask.rung,
+        reason=Reason.UNAVAILABLE,
+        retryable=False,
+        detail=f"{ask.rung.engine} failed {circuit.failures} times in a row{why}; "
+        f"it is left alone until {until}",
+        elapsed_s=0.0,
+        tried=False,
     )
 
 

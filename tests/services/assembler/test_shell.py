@@ -19,11 +19,8 @@ from events.types import AssemblyFailed, Event, Reason, RenderCompleted, Soundtr
 from services.actor import Command, Context, GiveBack, Limits
 from services.assembler.core import AssembleFilm, MixSoundtrack
 from services.assembler.shell import Performer
-from services.runtime import RunningWork
 from tests.builders import (
     assembly_requested,
-    history,
-    job_after,
     planned,
     requested,
     segment_rendered,
@@ -31,6 +28,7 @@ from tests.builders import (
     soundtrack_mixed,
     spec,
 )
+from tests.services.works import idle_work
 
 PAST = (
     requested(),
@@ -69,7 +67,7 @@ class Studio(NullStudio):
 async def performed(studio: Studio, command: Command, *, deliveries: int = 1) -> Sequence[Event]:
     """The events that a command leads to."""
     context = Context(now_s=0, limits=Limits(), deliveries=deliveries)
-    work = RunningWork(job_after(*PAST), history(*PAST)[-1], context, lambda facts: None)
+    work = idle_work(context, *PAST)
     return await Performer(studio)(command, work)
 
 
@@ -87,10 +85,11 @@ async def test_sound_is_mixed(store: FileStore) -> None:
 
 async def test_a_refusal_is_an_outcome(store: FileStore) -> None:
     """With its reason, its figure and the segment at fault."""
-    studio = Studio(store, AssemblyRefused(Reason.CORRUPT_OUTPUT, "SSIM 0.91", 3))
+    studio = Studio(store, AssemblyRefused(Reason.CORRUPT_OUTPUT, "SSIM 0.91", 3, 1))
     (event,) = await performed(studio, AssembleFilm(attempt=1))
     assert isinstance(event, AssemblyFailed)
-    assert (event.reason, event.detail, event.segment) == (Reason.CORRUPT_OUTPUT, "SSIM 0.91", 3)
+    assert (event.reason, event.detail) == (Reason.CORRUPT_OUTPUT, "SSIM 0.91")
+    assert (event.segment, event.others) == (3, (1,))
 
 
 async def test_a_missing_body_is_an_outcome(store: FileStore) -> None:
@@ -130,7 +129,7 @@ async def test_a_film_is_completed(store: FileStore) -> None:
     past[3] = msgspec.structs.replace(segment_rendered(), artifact=body)
     past[4] = msgspec.structs.replace(soundtrack_mixed(), artifact=sound)
     context = Context(now_s=0, limits=Limits())
-    work = RunningWork(job_after(*past), history(*past)[-1], context, lambda facts: None)
+    work = idle_work(context, *past)
     (event,) = await Performer(Studio(store))(AssembleFilm(attempt=1), work)
     assert isinstance(event, RenderCompleted)
     assert b"bodysound" == (await store.fetch(event.output)).read_bytes()

@@ -24,7 +24,8 @@ from services.cli.exits import Refused
 
 _NOTHING: dict[str, Any] = dict.fromkeys(
     ("preset", "duration", "deadline", "prompt", "hook", "cta", "archetype", "engine_policy",
-     "brand_safe", "seed", "transition", "draft", "mask", "music", "voice", "logo", "font")
+     "brand_safe", "seed", "transition", "draft", "encoder", "mask", "music", "voice",
+     "logo", "font")
 ) | {"beat": (), "image": ()}  # fmt: skip
 
 
@@ -44,6 +45,14 @@ def test_only_what_was_given_is_asked() -> None:
         "beats": ["one", "two"],
     }
     assert expected == words_of(given)
+
+
+def test_a_draft_and_an_encoder_are_asked_for() -> None:
+    """They are fields of the request; a draft's own id tells it from its film."""
+    words = words_of(_options(draft=True, encoder="nvenc"))
+    assert (True, "nvenc") == (words["draft"], words["encoder"])
+    assert new_job_id("overlay_classic", draft=True).startswith("overlay_classic-draft-")
+    assert "draft" not in new_job_id("overlay_classic")
 
 
 def test_words_go_as_they_are() -> None:

@@ -11,7 +11,7 @@ import pytest
 from config import load
 from events.stream import DeadLetter, Usage
 from services.cli import commands
-from services.cli.doctor import _disk, _engines, _fonts, _letter, _library, _log
+from services.cli.doctor import _disk, _engines, _fonts, _left_out, _letter, _library, _log
 from services.home import Home
 from services.server import server_runs
 
@@ -65,6 +65,20 @@ def test_no_engine_is_a_failure() -> None:
     """Nobody could render anything."""
     off = {f"PYTOON_ENGINES__{name}__ENABLED": "false" for name in ("COMPOSITOR", "TEMPLATE")}
     assert [finding.state for finding in _engines(load(environ=off))] == ["fail"]
+
+
+def test_an_engine_that_cannot_be_asked_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the reason: here that nobody has given its key."""
+    monkeypatch.delenv("LUMA_AGENTS_API_KEY", raising=False)
+    asked = {
+        "PYTOON_ENGINES__LUMA__ENABLED": "true",
+        "PYTOON_ENGINES__LUMA__OPTIONS__PRICE": "{per_clip: 0.5}",
+    }
+    [finding] = _left_out(load(environ=asked))
+    assert finding.state == "warn"
+    assert "luma is left out" in finding.detail
+    assert "LUMA_AGENTS_API_KEY" in finding.detail
+    assert list(_left_out(load(environ={}))) == []
 
 
 def test_a_log_that_fills_up_is_a_warning() -> None:

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import sys
 
+import msgspec
 import pytest
 
 from events.job import evolve, initial_state
-from events.types import Deadline, Foreign, Reason, SegmentFailed, SegmentTimedOut, Stored
+from events.types import (
+    Deadline,
+    Foreign,
+    Reason,
+    SegmentFailed,
+    SegmentRendered,
+    SegmentTimedOut,
+    SoundtrackMixed,
+    Stored,
+)
 from services.cli.telling import Lines, Live, Silent, Teller
 from tests.builders import JOB, LADDER, history, planned, requested, segment_requested, spec
 from tests.builders import whole_history as whole
@@ -35,6 +45,23 @@ def test_a_job_is_told_line_by_line() -> None:
         "    8.0 s  film complete",
     ]
     assert expected == lines
+
+
+def test_what_is_reused_is_told() -> None:
+    """Nobody is said to have rendered what was there."""
+    lines: list[str] = []
+    again = [
+        msgspec.structs.replace(event, reused=True)
+        if isinstance(event, SegmentRendered | SoundtrackMixed)
+        else event
+        for event in whole()
+    ]
+    _tell(Lines(lines.append), *again)
+    assert [
+        "soundtrack reused (-14.0 LUFS)",
+        "segment 1 of 2 reused",
+        "segment 2 of 2 reused",
+    ] == [line[11:] for line in lines[2:5]]
 
 
 def test_what_goes_wrong_is_told() -> None:

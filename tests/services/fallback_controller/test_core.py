@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from events.spec import Archetype, Rung
@@ -240,7 +241,9 @@ def test_a_segment_that_nobody_takes_times_out() -> None:
     (wait,) = given(decide, *past).when(now_s=START_S + 3, limits=limits)
     assert wait == Wait(until_s=START_S + 7)
     (timed_out,) = given(decide, *past).when(now_s=START_S + 7, limits=limits)
-    expected = SegmentTimedOut(job_id=JOB, segment=0, attempt=1, deadline=Deadline.NOT_TAKEN)
+    expected = SegmentTimedOut(
+        job_id=JOB, segment=0, attempt=1, deadline=Deadline.NOT_TAKEN, rung=LADDER[0]
+    )
     assert timed_out == expected
     descended, _ = given(decide, *past, expected).when(now_s=START_S + 8)
     assert isinstance(descended, RungDescended)
@@ -248,11 +251,15 @@ def test_a_segment_that_nobody_takes_times_out() -> None:
 
 
 def assembly_failed(
-    attempt: int = 1, *, segment: int | None = None, reason: Reason = Reason.INTERNAL
+    attempt: int = 1,
+    *,
+    segment: int | None = None,
+    others: tuple[int, ...] = (),
+    reason: Reason = Reason.INTERNAL,
 ) -> AssemblyFailed:
     """A failed assembly."""
     return AssemblyFailed(
-        job_id=JOB, attempt=attempt, reason=reason, detail="why", segment=segment
+        job_id=JOB, attempt=attempt, reason=reason, detail="why", segment=segment, others=others
     )
 
 
@@ -286,6 +293,77 @@ def test_a_segment_at_fault_is_rendered_better_once_then_a_rung_down() -> None:
     descended, _ = given(decide, *past, second).when()
     assert isinstance(descended, RungDescended)
     assert descended.to_rung == LADDER[1]
+
+
+STILL_LADDER = (
+    Rung(engine="compositor", archetype=Archetype.PRODUCT_HERO),
+    Rung(engine="compositor", archetype=Archetype.OVERLAY),
+    Rung(engine="compositor", archetype=Archetype.OVERLAY, still=True),
+    Rung(engine="compositor", archetype=Archetype.MEME_TEXT),
+)
+
+
+def _all_in(*attempts: int, rung: int = 0, quality: int = 0) -> list[Stored]:
+    """Every segment asked for and rendered, each at its attempt."""
+    events: list[Stored] = []
+    for index, attempt in enumerate(attempts):
+        ask = segment_requested(index, attempt, rung=rung, ladder=STILL_LADDER)
+        events.append(msgspec.structs.replace(ask, quality=quality))
+        events.append(segment_rendered(index, attempt, rung=rung, ladder=STILL_LADDER))
+    return events
+
+
+def test_a_product_that_cannot_be_proven_stands_still_and_then_the_film_fails() -> None:
+    """All named segments at a lower crf, once; then the still overlay; then the end, told why."""
+    plan = spec(3, ladder=STILL_LADDER)
+    past: list[Stored] = [requested(), planned(plan), soundtrack_mixed(), *_all_in(1, 1, 1)]
+    past += [assembly_requested()]
+    past += [assembly_failed(segment=2, others=(0,), reason=Reason.CORRUPT_OUTPUT)]
+    better = given(decide, *past).when()
+    assert all(isinstance(ask, SegmentRequested) for ask in better)
+    told = [(ask.segment, ask.attempt, ask.quality, ask.rung_index) for ask in better]  # type: ignore[union-attr]
+    assert told == [(2, 2, 1, 0), (0, 2, 1, 0)]
+
+    past += [*better]  # type: ignore[list-item]
+    past += [segment_rendered(n, 2, ladder=STILL_LADDER) for n in (0, 2)]
+    past += [assembly_requested(2)]
+    past += [assembly_failed(2, segment=1, others=(0,), reason=Reason.CORRUPT_OUTPUT)]
+    (fallen,) = given(decide, *past).when()
+    assert isinstance(fallen, RungDescended)
+    assert (fallen.segment, fallen.to_rung) == (None, STILL_LADDER[2])
+
+    past += [fallen, *_all_in(3, 2, 3, rung=2, quality=1), assembly_requested(3)]
+    past += [assembly_failed(3, segment=1, reason=Reason.CORRUPT_OUTPUT)]
+    (end,) = given(decide, *past).when()
+    assert isinstance(end, RenderFailed)
+    assert (end.reason, end.detail) == (Reason.CORRUPT_OUTPUT, "why")
+
+
+def test_what_fails_otherwise_does_not_come_to_stand_still() -> None:
+    """A crash is not mended by less motion: the film goes on to a simpler archetype."""
+    plan = spec(1, ladder=STILL_LADDER[1:])
+    ask = segment_requested(ladder=STILL_LADDER[1:])
+    end = failed(Reason.CORRUPT_OUTPUT, retryable=False)
+    (fallen,) = given(decide, requested(), planned(plan), ask, end).when()
+    assert isinstance(fallen, RungDescended)
+    assert fallen.to_rung == STILL_LADDER[3]
+
+
+def test_segments_that_were_not_rendered_better_yet_are_beside_one_that_was() -> None:
+    """Below an engine's rung each goes its own way, and none is forgotten."""
+    fault = assembly_failed(segment=0, reason=Reason.CORRUPT_OUTPUT)
+    past: list[Stored] = [requested(), planned(spec(2)), soundtrack_mixed()]
+    past += [segment_requested(0), segment_requested(1), segment_rendered(0), segment_rendered(1)]
+    past += [assembly_requested(), fault]
+    (ask,) = given(decide, *past).when()
+    past += [ask, segment_rendered(0, 2), assembly_requested(2)]  # type: ignore[list-item]
+    past += [assembly_failed(2, segment=0, others=(1,), reason=Reason.CORRUPT_OUTPUT)]
+    fallen, lower, better = given(decide, *past).when()
+    assert isinstance(fallen, RungDescended)
+    assert isinstance(lower, SegmentRequested)
+    assert isinstance(better, SegmentRequested)
+    assert (fallen.segment, lower.segment, lower.rung_index) == (0, 0, 1)
+    assert (better.segment, better.rung_index, better.quality) == (1, 0, 1)
 
 
 def test_sound_that_cannot_be_mixed_fails_the_job() -> None:

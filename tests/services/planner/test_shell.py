@@ -17,8 +17,8 @@ from events.types import Problem, Reason, RenderPlanned, RenderRejected
 from services.actor import Context, GiveBack, Limits
 from services.planner.core import PlanRender
 from services.planner.shell import Performer
-from services.runtime import RunningWork
-from tests.builders import JOB, history, job_after, requested
+from tests.builders import JOB, requested
+from tests.services.works import idle_work
 
 ASK = {"preset_id": "overlay_classic", "target_duration_seconds": 6, "prompt": "Hello"}
 
@@ -41,9 +41,7 @@ async def performed(
     """The one event that a request leads to."""
     performer = Performer(studio, load(environ={}), {}, lambda: free_mb)
     context = Context(now_s=0, limits=Limits(), deliveries=deliveries)
-    work = RunningWork(
-        job_after(requested()), history(requested())[0], context, lambda facts: None
-    )
+    work = idle_work(context, requested())
     (event,) = await performer(PlanRender(job_id=JOB, ask=ask), work)
     return event
 

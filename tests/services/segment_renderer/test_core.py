@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from events.notices import CircuitState
 from events.types import Reason, RenderCancelRequested, SegmentFailed
 from services.segment_renderer.core import RenderSegment, decide
 from tests.builders import (
     JOB,
     LADDER,
+    START_S,
     planned,
     requested,
     segment_rendered,
     segment_requested,
     spec,
 )
+from tests.events.test_state import PLANNED, ask, intended
 from tests.spec import given
 
 PAST = (requested(), planned(), segment_requested())
@@ -63,3 +66,37 @@ def test_the_last_delivery_is_a_failure() -> None:
     (failed,) = given(decide, *PAST).when(deliveries=50)
     assert isinstance(failed, SegmentFailed)
     assert (failed.reason, failed.retryable) == (Reason.INTERNAL, False)
+
+
+OPEN = CircuitState(seq=4, until_s=START_S + 60, failures=3, broken=True, reason=Reason.TIMEOUT)
+
+
+def test_an_engine_whose_circuit_is_open_is_not_asked() -> None:
+    """The attempt fails at once, and says until when."""
+    past = (*PLANNED, ask())
+    (failed,) = given(decide, *past).when(circuits={"paid": OPEN})
+    assert isinstance(failed, SegmentFailed)
+    assert (Reason.UNAVAILABLE, False, False) == (failed.reason, failed.retryable, failed.tried)
+    assert "1970-01-12T13:47:40" in failed.detail
+
+
+def test_other_engines_are_asked() -> None:
+    """A circuit is one engine's."""
+    (command,) = given(decide, *PLANNED, ask()).when(circuits={"other": OPEN})
+    assert isinstance(command, RenderSegment)
+    assert not command.probe
+
+
+def test_what_was_created_goes_on() -> None:
+    """An open circuit holds back what is new, not what may be paid for."""
+    past = (*PLANNED, ask(), intended())
+    (command,) = given(decide, *past).when(past[2], circuits={"paid": OPEN})
+    assert isinstance(command, RenderSegment)
+    assert not command.probe
+
+
+def test_a_half_open_circuit_is_probed() -> None:
+    """When its time is over the engine is tried again."""
+    (command,) = given(decide, *PLANNED, ask()).when(now_s=START_S + 60, circuits={"paid": OPEN})
+    assert isinstance(command, RenderSegment)
+    assert command.probe

@@ -17,13 +17,16 @@ from events.types import (
     RenderRejected,
     RungDescended,
     SegmentFailed,
+    SegmentRendered,
     event_id,
 )
-from services.cli.views import (
+from services.views import (
+    cost_line,
     end_reason,
     event_view,
     option_of,
     problem_line,
+    settle_hint,
     status_lines,
     status_view,
     steps,
@@ -40,6 +43,9 @@ from tests.builders import (
     segment_requested,
     whole_history,
 )
+from tests.events.test_state import PLANNED, ask, intended
+from tests.events.test_state import failed as doubtful
+from tests.events.test_state import rendered as paid_body
 
 _PROBLEM = Problem(
     field="target_duration_seconds", value="61", limit="1 to 60", hint="ask for a shorter film"
@@ -54,7 +60,7 @@ def test_an_event_is_told_with_five_keys() -> None:
     assert (view["seq"], view["type"]) == (1, "segment_requested")
     assert view["id"] == event_id(segment_requested())
     assert view["time"] == "1970-01-12T13:46:40.000+00:00"
-    assert view["data"]["rung"] == {"engine": "null", "archetype": "OVERLAY"}
+    assert view["data"]["rung"] == msgspec.to_builtins(LADDER[0])
     assert "type" not in view["data"]
 
 
@@ -73,8 +79,9 @@ def test_a_status_has_what_scripts_ask_for() -> None:
     assert (view["job_id"], view["status"]) == (JOB, "completed")
     assert (view["output"], view["sha256"]) == ("/store/film", "d" * 64)
     first = view["segments"][0]
-    told = {key: first[key] for key in ("index", "status", "engine", "attempts")}
-    assert told == {"index": 0, "status": "rendered", "engine": "null", "attempts": 1}
+    told = {key: first[key] for key in ("index", "status", "engine", "attempts", "reused")}
+    segment = {"index": 0, "status": "rendered", "engine": "null", "attempts": 1}
+    assert told == segment | {"reused": False}
     msgspec.json.encode(view)
 
 
@@ -166,8 +173,45 @@ def test_an_end_without_a_film_has_a_reason() -> None:
     assert found == ["timeout: 3600 s are over", "cancelled: typo", None]
 
 
+def test_a_reused_segment_is_told() -> None:
+    """In the view and in words."""
+    again = [
+        msgspec.structs.replace(event, reused=True)
+        if isinstance(event, SegmentRendered)
+        else event
+        for event in whole_history()
+    ]
+    job = job_after(*again)
+    assert [True, True] == [segment["reused"] for segment in status_view(job)["segments"]]
+    assert "  segment 1: rendered null, reused" in status_lines(job)
+
+
 def test_a_request_is_shown_as_it_was_published() -> None:
     """A script finds the request's fields where its client put them."""
     (entry,) = history(requested(seed=7))
     data = event_view(entry)["data"]
     assert (data["preset_id"], data["seed"]) == ("overlay_classic", 7)
+
+
+def test_what_was_spent_is_told() -> None:
+    """What is known, and what is reserved besides; nothing where nothing cost anything."""
+    assert cost_line(job_after(*whole_history())) is None
+    past = (*PLANNED, ask(), intended(), paid_body(), ask(segment=1), intended(segment=1))
+    job = job_after(*past)
+    assert "cost: 0.5 EUR, and perhaps 0.5 more" == cost_line(job)
+    assert "  cost: 0.5 EUR, and perhaps 0.5 more" in status_lines(job)
+    told = status_view(job)
+    assert (0.5, 0.5, "EUR") == (told["cost"], told["cost_unsettled"], told["currency"])
+
+
+def test_a_create_in_doubt_says_what_to_do() -> None:
+    """Only while the job goes on and the segment waits."""
+    doubt = (*PLANNED, ask(), intended(), doubtful(Reason.OUTCOME_UNKNOWN))
+    job = job_after(*doubt)
+    hint = settle_hint(job, 0)
+    assert hint is not None
+    assert f"pytoon settle {JOB} 1 --accept HANDLE | --give-up" in hint
+    assert f"    {hint}" in status_lines(job)
+    assert status_view(job)["segments"][0]["generation"]["in_doubt"]
+    assert settle_hint(job, 1) is None
+    assert settle_hint(job_after(*doubt, RenderCancelRequested(job_id=JOB)), 0) is None

@@ -14,6 +14,7 @@ import msgspec
 
 from events.job import Job, JobStatus, SegmentState
 from events.log import Recorded
+from events.spec import Rung
 from events.types import (
     Downgrade,
     Foreign,
@@ -31,6 +32,7 @@ from events.types import (
 OPTIONS = {
     **{name: f"--{name}" for name in ("prompt", "hook", "cta", "archetype", "seed", "transition")},
     "draft": "--draft",
+    "encoder": "--encoder",
     "preset_id": "--preset",
     "target_duration_seconds": "--duration",
     "image_uris": "--image",
@@ -89,6 +91,7 @@ def status_view(job: Job, output: Path | None = None) -> dict[str, Any]:
             *(problem_view(problem) for problem in rejections(job)),
         ],
         "end": end_reason(job),
+        **_cost_view(job),
     }
 
 
@@ -106,7 +109,30 @@ def verdict_view(job: Job, output: Path | None) -> dict[str, Any]:
         "downgrades": [msgspec.to_builtins(downgrade) for downgrade in end.downgrades],
         "warnings": [msgspec.to_builtins(warned) for warned in job.warnings],
         "elapsed_s": round(job.ended_s - job.requested_s, 3),
+        **_cost_view(job),
     }
+
+
+def _cost_view(job: Job) -> dict[str, Any]:
+    return {"cost": job.cost, "cost_unsettled": job.cost_unsettled, "currency": job.currency}
+
+
+def settle_hint(job: Job, index: int) -> str | None:
+    """What a person can do for a segment whose create is in doubt; None for any other."""
+    if not job.alive or not 0 <= index < len(job.segments) or not job.segments[index].in_doubt:
+        return None
+    return (
+        "it waits for your word: "
+        f"pytoon settle {job.job_id} {index + 1} --accept HANDLE | --give-up"
+    )
+
+
+def cost_line(job: Job) -> str | None:
+    """What the job did cost, and what it may have cost besides; None where nothing did."""
+    if not job.cost and not job.cost_unsettled:
+        return None
+    more = f", and perhaps {job.cost_unsettled:g} more" if job.cost_unsettled else ""
+    return f"cost: {job.cost:g} {job.currency}{more}"
 
 
 def problem_view(problem: Problem) -> dict[str, Any]:
@@ -141,12 +167,13 @@ def end_reason(job: Job) -> str | None:
 def downgrade_line(downgrade: Downgrade) -> str:
     """A step down the ladder in words."""
     what = "the film" if downgrade.segment is None else f"segment {downgrade.segment + 1}"
-    before, after = downgrade.from_rung, downgrade.to_rung
+    before, after = _rung_words(downgrade.from_rung), _rung_words(downgrade.to_rung)
     detail = f": {downgrade.detail}" if downgrade.detail else ""
-    return (
-        f"{what} went from {before.engine} {before.archetype} to {after.engine} "
-        f"{after.archetype} ({downgrade.reason.value}{detail})"
-    )
+    return f"{what} went from {before} to {after} ({downgrade.reason.value}{detail})"
+
+
+def _rung_words(rung: Rung) -> str:
+    return f"{rung.engine} {'still ' if rung.still else ''}{rung.archetype}"
 
 
 def status_lines(job: Job, output: Path | None = None) -> list[str]:
@@ -163,12 +190,17 @@ def status_lines(job: Job, output: Path | None = None) -> list[str]:
         view = _segment_view(job, segment)
         tries = f", attempt {segment.attempt}" if segment.attempt > 1 else ""
         why = f": {view['failure']}" if view["failure"] else ""
+        reused = ", reused" if view["reused"] else ""
         name = f"segment {segment.index + 1}"
-        lines.append(f"  {name}: {view['status']} {view['engine']}{tries}{why}")
+        lines.append(f"  {name}: {view['status']} {view['engine']}{tries}{reused}{why}")
+        if (hint := settle_hint(job, segment.index)) is not None:
+            lines.append(f"    {hint}")
     if job.soundtrack:
         lines.append("  soundtrack: mixed")
     if output:
         lines.append(f"  film: {output}")
+    if (cost := cost_line(job)) is not None:
+        lines.append(f"  {cost}")
     lines += [f"  downgrade: {downgrade_line(downgrade)}" for downgrade in job.downgrades]
     lines += [f"  warning: {warned.message}" for warned in job.warnings]
     lines += [f"  problem: {problem}" for problem in job.problems]
@@ -216,6 +248,22 @@ def _segment_view(job: Job, segment: SegmentState) -> dict[str, Any]:
         "archetype": rung.archetype.value,
         "attempts": segment.attempt,
         "failure": why,
+        "reused": segment.rendered is not None and segment.rendered.reused,
+        "generation": _generation_view(segment),
+    }
+
+
+def _generation_view(segment: SegmentState) -> dict[str, Any] | None:
+    """The segment's create of which the outcome or the cost is not known, if there is one."""
+    generation = segment.generation
+    if generation is None:
+        return None
+    return {
+        "engine": generation.engine,
+        "attempt": generation.attempt,
+        "handle": generation.handle,
+        "cost_reserved": generation.cost_reserved,
+        "in_doubt": segment.in_doubt,
     }
 
 

@@ -1,0 +1,149 @@
+"""``engines``: who may render, whether it can be asked now, and how it did so far."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from services.cli.checking import check
+from services.cli.rendering import json_option, run_visit
+from services.cli.visit import Visit, arrive, nats_option
+
+if TYPE_CHECKING:
+    from config import Config
+    from services.standing import Standing
+
+HEALTH_S = 10.0
+"""How long one engine may take to say whether it is well."""
+
+
+@click.group(invoke_without_command=True)
+@json_option
+@nats_option
+@click.pass_context
+def engines(context: click.Context, *, as_json: bool, nats_url: str) -> None:
+    """List the engines: health, circuit, successes, failures and costs."""
+    if context.invoked_subcommand is not None:
+        return
+    from config import load
+    from services.home import Home
+
+    config = load()
+    names = [engine.name for engine in config.engines]
+    found: dict[str, Standing] = {}
+
+    async def act(visit: Visit) -> None:
+        from services.standing import standings
+
+        found.update(await visit.patiently(lambda: standings(visit.log, names)))
+
+    if nats_url or not Home.find().is_fresh():
+        with arrive(nats_url, services=False) as arrival:
+            run_visit(arrival, act, lambda: None)
+    healths = asyncio.run(_healths(config))
+    views = [_view(config, name, healths.get(name), found.get(name)) for name in names]
+    if as_json:
+        click.echo(json.dumps(views, ensure_ascii=False))
+    else:
+        click.echo("\n".join(line for view in views for line in _lines(view)))
+
+
+engines.add_command(check)
+
+
+async def _healths(config: Config) -> dict[str, dict[str, Any]]:
+    """What each enabled engine says of itself."""
+    from services.composition import Workshop
+    from services.home import Home
+
+    home = Home.find()
+    home.create()
+    workshop = Workshop((), home, config)
+    told: dict[str, dict[str, Any]] = {}
+    try:
+        for name, engine in workshop.engines.items():
+            can = engine.capabilities()
+            try:
+                async with asyncio.timeout(HEALTH_S):
+                    health = await engine.health()
+                ok, detail = health.ok, health.detail
+            except TimeoutError:
+                ok, detail = False, f"no answer within {HEALTH_S:g} s"
+            told[name] = {
+                "local": can.local,
+                "generates": can.generates,
+                "healthy": ok,
+                "detail": detail,
+            }
+    finally:
+        await workshop.close()
+    for name, why in workshop.left_out.items():
+        told[name] = {"local": None, "generates": None, "healthy": False, "detail": why}
+    return told
+
+
+def _view(
+    config: Config, name: str, health: dict[str, Any] | None, standing: Standing | None
+) -> dict[str, Any]:
+    """An engine as ``pytoon engines --json`` tells it; null is what is not known."""
+    settings = config.engine(name)
+    assert settings is not None
+    unknown = {"local": None, "generates": None, "healthy": None, "detail": ""}
+    view: dict[str, Any] = {
+        "name": name,
+        "kind": settings.kind,
+        "enabled": settings.enabled,
+        **(health or unknown),
+        "circuit": "closed",
+        "circuit_until": None,
+        "failures_in_a_row": 0,
+        "rendered": 0,
+        "failed": 0,
+        "success": None,
+        "reasons": {},
+        "cost": 0.0,
+        "currency": config.budget.currency,
+    }
+    if standing is None:
+        return view
+    circuit, record = standing.circuit, standing.record
+    if circuit.broken:
+        until = dt.datetime.fromtimestamp(circuit.until_s, dt.UTC)
+        view["circuit"] = "open" if circuit.holds(time.time()) else "half-open"
+        view["circuit_until"] = until.isoformat(timespec="seconds")
+    return view | {
+        "failures_in_a_row": circuit.failures,
+        "rendered": record.rendered,
+        "failed": record.failed,
+        "success": record.success,
+        "reasons": record.reasons,
+        "cost": record.cost,
+    }
+
+
+def _lines(view: dict[str, Any]) -> list[str]:
+    """The same for a person."""
+    if not view["enabled"]:
+        return [f"{view['name']}: off ({view['kind']})"]
+    what = [view["kind"]]
+    if view["generates"] is not None:
+        what += ["generates" if view["generates"] else "composes"]
+        what += ["here" if view["local"] else "elsewhere"]
+    state = {True: "well", False: "not well", None: "not served here"}[view["healthy"]]
+    detail = f": {view['detail']}" if view["detail"] else ""
+    lines = [f"{view['name']}: {state} ({', '.join(what)}){detail}"]
+    if view["circuit"] != "closed":
+        until = f"left alone until {view['circuit_until']}"
+        lines.append(f"  circuit {view['circuit']}: {view['failures_in_a_row']} failures, {until}")
+    tried = view["rendered"] + view["failed"]
+    if tried:
+        share = f"{view['rendered']} of {tried} attempts rendered ({view['success']:.0%})"
+        reasons = ", ".join(f"{count} {reason}" for reason, count in view["reasons"].items())
+        cost = f", cost {view['cost']:g} {view['currency']}" if view["cost"] else ""
+        lines.append(f"  {share}{cost}" + (f"; failed: {reasons}" if reasons else ""))
+    return lines

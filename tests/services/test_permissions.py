@@ -1,0 +1,246 @@
+"""Who may do what on a server with the configuration that ships: everything is tried."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from config import Config, load, shipped
+from events.jetstream import JetStreamLog
+from events.job import JobStatus
+from events.log import LogUnavailable
+from events.notices import NOTICE_TYPES
+from events.stream import LogSettings
+from events.subjects import stream_subjects
+from events.types import CLIENT_ASKS, EVENT_TYPES, type_name
+from services import composition
+from services.composition import SERVICES
+from services.home import Home
+from services.permissions import APPENDS, CLIENT, GATEWAY, OPERATOR, TELLS, nats_conf
+from tests.cluster import PASSWORDS, Cluster
+from tests.end_to_end.world import QUICK, ask, ended
+
+ROOT = Path(__file__).parents[2]
+API = "$JS.API"
+TOLD_S = 0.2
+"""Refusals come after the answer to a flush, by a few milliseconds."""
+
+
+@pytest.fixture(name="config", scope="module")
+def a_config() -> Config:
+    """With the null engine."""
+    return load(environ=QUICK)
+
+
+@pytest_asyncio.fixture(name="server")
+async def a_server(tmp_path: Path, config: Config) -> AsyncIterator[Cluster]:
+    """A server with all users, its streams and durables made by the operator."""
+    cluster = Cluster(tmp_path, config)
+    try:
+        await cluster.start()
+        log = await JetStreamLog.connect(cluster.url(OPERATOR))
+        await log.provision(composition.durables(config))
+        await log.close()
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+def test_the_file_that_ships_is_what_the_command_prints() -> None:
+    """``pytoon permissions > nats.conf`` changes nothing."""
+    assert nats_conf(shipped()) == (ROOT / "nats.conf").read_text("utf-8")
+
+
+def test_every_event_and_notice_has_a_writer() -> None:
+    """A new type is somebody's, or nobody could append it."""
+    appended = {kind for kinds in APPENDS.values() for kind in kinds}
+    assert {type_name(kind) for kind in EVENT_TYPES} == CLIENT_ASKS | {
+        type_name(kind) for kind in appended
+    }
+    assert set(NOTICE_TYPES) == {kind for kinds in TELLS.values() for kind in kinds}
+
+
+def test_who_wrote_what_in_recorded_histories() -> None:
+    """Each event's source may append it."""
+    seen = 0
+    for path in sorted((ROOT / "tests" / "replay").glob("*.jsonl")):
+        for line in path.read_text("utf-8").splitlines():
+            headers: dict[str, Any] = json.loads(line)["headers"]
+            source, kind = headers.get("ce-source", ""), headers.get("ce-type")
+            if source.removeprefix("pytoon/") in APPENDS:
+                service = source.removeprefix("pytoon/")
+                assert kind in {type_name(one) for one in APPENDS[service]}, (path, service)
+                seen += 1
+    assert seen > 20
+
+
+async def _refused(client: Any, errors: list[str], subjects: Sequence[str]) -> set[str]:
+    """Which of these the server does not let a user publish; it tells a moment later."""
+    for subject in subjects:
+        await client.publish(subject, b"{}", reply=client.new_inbox())
+    await client.flush(timeout=5)
+    await asyncio.sleep(TOLD_S)
+    return {text for text in subjects if any(f'"{text.lower()}"' in error for error in errors)}
+
+
+async def _connected(server: Cluster, user: str) -> tuple[Any, list[str]]:
+    errors: list[str] = []
+
+    async def hear(error: Exception) -> None:
+        errors.append(str(error).lower())
+
+    return await server.raw(user, error_cb=hear), errors
+
+
+MAY_APPEND = {
+    CLIENT: "render_requested render_cancel_requested generation_settled",
+    GATEWAY: "render_requested render_cancel_requested generation_settled",
+    "planner": "render_rejected render_planned segment_requested assembly_requested",
+    "segment-renderer": "segment_rendered segment_failed generation_intended generation_submitted"
+    " circuit_probed circuit_closed reserved settled",
+    "fallback-controller": "segment_requested segment_timed_out rung_descended assembly_requested"
+    " render_cancelled render_failed circuit_opened circuit_closed",
+    "assembler": "soundtrack_mixed render_completed assembly_failed",
+}
+"""Events and notices by user, written down a second time: a right is given on purpose."""
+
+
+def _may_append(user: str) -> set[str]:
+    return set(MAY_APPEND[user].split())
+
+
+def _kind(subject: str) -> str:
+    tokens = subject.split(".")
+    return tokens[3] if tokens[1] == "jobs" else tokens[-1]
+
+
+@pytest.mark.parametrize("user", [CLIENT, GATEWAY, *SERVICES])
+async def test_each_appends_its_own_and_nothing_else(server: Cluster, user: str) -> None:
+    """Every subject of the stream is tried, plain and as a part of an atomic batch."""
+    client, errors = await _connected(server, user)
+    subjects = [pattern.replace("*", "x") for pattern in stream_subjects()]
+    others = {subject for subject in subjects if _kind(subject) not in _may_append(user)}
+    assert others == await _refused(client, errors, subjects)
+    for subject in others:
+        headers = {"Nats-Batch-Id": "b", "Nats-Batch-Sequence": "1", "Nats-Batch-Commit": "1"}
+        await client.publish(subject, b"{}", headers=headers)
+    await client.flush(timeout=5)
+    await client.close()
+    operator = await server.raw(OPERATOR)
+    info = await operator.jetstream().stream_info("EVENTS", subjects_filter=">")
+    assert {_kind(subject) for subject in info.state.subjects or {}} <= _may_append(user)
+    await operator.close()
+
+
+@pytest.mark.parametrize("user", [CLIENT, GATEWAY, *SERVICES])
+async def test_each_takes_from_its_own_durables_and_makes_none(
+    server: Cluster, config: Config, user: str
+) -> None:
+    """Streams and others' durables are out of reach; so are their acknowledgements."""
+    client, errors = await _connected(server, user)
+    mine = {
+        spec.name
+        for spec in composition.durables(config)
+        if spec.name == user
+        or (user == "segment-renderer" and spec.name.startswith(user))
+        or (user == "fallback-controller" and spec.name == "fallback-timers")
+    }
+    allowed: set[str] = set()
+    denied: set[str] = set()
+    for spec in composition.durables(config):
+        name = spec.name
+        taking = {f"{API}.CONSUMER.MSG.NEXT.EVENTS.{name}", f"$JS.ACK.EVENTS.{name}.1.1.1.1.1"}
+        (allowed if name in mine else denied).update(taking)
+        verbs = ("CREATE", "DURABLE.CREATE", "DELETE", "PAUSE", "UNPIN")
+        denied |= {f"{API}.CONSUMER.{verb}.EVENTS.{name}" for verb in verbs}
+        denied.add(f"{API}.CONSUMER.CREATE.EVENTS.{name}.pytoon.jobs.x.render_requested")
+    for what in ("CREATE", "UPDATE", "DELETE", "PURGE", "MSG.DELETE", "SNAPSHOT", "RESTORE"):
+        denied |= {f"{API}.STREAM.{what}.{stream}" for stream in ("EVENTS", "DLQ", "OTHER")}
+    lists, makes = f"{API}.CONSUMER.LIST.EVENTS", f"{API}.CONSUMER.CREATE.EVENTS.reader-1"
+    (allowed if user == GATEWAY else denied).add(lists)
+    (allowed if user in {CLIENT, GATEWAY} else denied).add(makes)
+    assert denied == await _refused(client, errors, sorted(allowed | denied))
+    await client.close()
+
+
+@pytest.mark.parametrize("user", [CLIENT, GATEWAY, *SERVICES])
+async def test_each_hears_its_own_answers_only(server: Cluster, user: str) -> None:
+    """Progress is told by services and heard by clients; inboxes are everyone's own."""
+    client, errors = await _connected(server, user)
+    other = GATEWAY if user == CLIENT else CLIENT
+    foreign = ("pytoon.jobs.>", f"_INBOX_{other}.>", "_INBOX.>", "$JS.>", ">")
+    for subject in (*foreign, "pytoon.progress.x", f"_INBOX_{user}.x"):
+        await client.subscribe(subject)
+    hears = user in {CLIENT, GATEWAY}
+    tells = not await _refused(client, errors, ["pytoon.progress.y"])
+    deaf = {text for text in foreign if any(f'to "{text.lower()}"' in told for told in errors)}
+    assert set(foreign) == deaf
+    assert hears == (not any('to "pytoon.progress.x"' in told for told in errors))
+    assert not any(f'to "_inbox_{user}.x"' in told for told in errors)
+    assert tells == (not hears)
+    await client.close()
+
+
+async def test_a_wrong_password_is_nobody(server: Cluster) -> None:
+    """Neither with another's, nor without."""
+    where = server.url("planner").rpartition("@")[2]
+    for login in (f"planner:{PASSWORDS['client']}@", ""):
+        with pytest.raises(LogUnavailable):
+            await JetStreamLog.connect(
+                f"nats://{login}{where}", settings=LogSettings(connect_timeout_s=2.0)
+            )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+async def test_a_film_with_each_service_under_its_own_user(
+    server: Cluster, config: Config, tmp_path: Path
+) -> None:
+    """Four processes, four users, and a client that is a fifth; takes some 15 s."""
+    home = Home(tmp_path / "home")
+    home.create()
+    environ = {**os.environ, **QUICK, "PYTOON_HOME": str(home.path)}
+    environ.pop("NATS_TOKEN", None)
+    told = tmp_path / "services.log"
+    with told.open("ab") as out:
+        services = [
+            subprocess.Popen(  # noqa: ASYNC220 - they outlive the call, and are waited for in a thread
+                [sys.executable, "-P", "-m", "services.cli", "serve", name],
+                env=environ | {"NATS_URL": server.url(name), "PYTHONPATH": str(ROOT)},
+                stdout=out,
+                stderr=out,
+            )
+            for name in SERVICES
+        ]
+    log = await JetStreamLog.connect(server.url(CLIENT))
+    try:
+        await ask(log, "mine")
+        job = await ended(log, "mine", within_s=120)
+        heard = [recorded async for recorded in _first(log, "mine", len(await log.read("mine")))]
+    finally:
+        await log.close()
+        for service in services:
+            service.terminate()
+        codes = [await asyncio.to_thread(service.wait, 30) for service in services]
+    assert job.status is JobStatus.COMPLETED
+    assert heard[-1].event == job.end
+    assert [0] * 4 == codes
+    assert "permissions violation" not in told.read_text("utf-8").lower()
+
+
+async def _first(log: JetStreamLog, job_id: str, count: int) -> AsyncIterator[Any]:
+    """The first messages of a job, followed as a client follows it."""
+    async for recorded in log.follow(job_id):
+        yield recorded
+        count -= 1
+        if not count:
+            return
