@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from config.request import RenderRequest
-from events.schemas import DIALECT, SPEC, event_schemas, tidied
+from events.schemas import DIALECT, SPEC, event_schemas, notice_schemas, tidied
+from schemas import asyncapi
 
 HERE = Path(__file__).resolve().parent
 
@@ -54,6 +55,9 @@ def _schemas() -> Iterator[tuple[str, dict[str, Any]]]:
     yield "render_request.json", {"$schema": DIALECT, **request}
     for name, schema in event_schemas(request).items():
         yield ("render_spec.json" if name == SPEC else f"events/{name}"), schema
+    for name, schema in notice_schemas().items():
+        yield f"notices/{name}", schema
+    yield asyncapi.FILE, asyncapi.document()
 
 
 def _written(schema: dict[str, Any]) -> str:
