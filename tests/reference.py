@@ -1,7 +1,8 @@
 """``python -m tests.reference`` writes the reference pages; ``--check`` says which are stale.
 
-Configuration keys come from the YAML files with the comments beside them, the request's fields
-and the events from their types.  Nobody edits ``docs/reference`` by hand.
+Commands come from their own help, configuration keys from the YAML files with the comments
+beside them, the request's fields and the events from their types.  Nobody edits
+``docs/reference`` by hand.
 """
 
 from __future__ import annotations
@@ -9,12 +10,17 @@ from __future__ import annotations
 import argparse
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import click
+
 from config import SHIPPED, RenderRequest, shipped
+from events.notices import NOTICE_TYPES, notice_name, notice_subjects
 from events.types import CLIENT_ASKS, ENDS, EVENT_TYPES, type_name
+from services.cli.commands import cli
+from services.metrics import Metrics
 
 PAGES = Path(__file__).resolve().parent.parent / "docs/reference"
 KEY = re.compile(r"^(?P<indent> *)(?P<key>\w+):(?: +(?P<value>[^#]*?))?(?: +# (?P<comment>.*))?$")
@@ -24,8 +30,10 @@ SENTENCE = re.compile(r"(?<=[a-z`)”.0-9])([.:!?]) +(?=[A-Z`])")
 def pages() -> dict[str, str]:
     """The name and text of every generated page."""
     return {
+        "commands.md": _commands(),
         "configuration.md": _configuration(),
         "events.md": _events(),
+        "metrics.md": _metrics(),
         "presets.md": _presets(),
         "request.md": _request(),
     }
@@ -81,8 +89,52 @@ def _keys(name: str) -> Iterator[tuple[str, str, str]]:
             yield ".".join(path), found["value"].strip(), found["comment"] or ""
 
 
+def _commands() -> str:
+    """Each command's help, eighty columns wide whatever the terminal."""
+    intro = (
+        "What `pytoon COMMAND --help` says.\n"
+        "`--json` is for scripts: one object a line, on stdout."
+    )
+    top = click.Context(cli, info_name="pytoon", terminal_width=80, **cli.context_settings)
+    parts = [f"```text\n{cli.get_help(top).rstrip()}\n```"]
+    return _page("Commands", intro, *parts, *_helps(cli, top))
+
+
+def _helps(group: click.Group, parent: click.Context) -> Iterator[str]:
+    """The help of each command of a group, and of those below it."""
+    for name in group.list_commands(parent):
+        command = group.get_command(parent, name)
+        assert command is not None, name
+        context = click.Context(
+            command, parent, info_name=name, terminal_width=80, **command.context_settings
+        )
+        text = command.get_help(context).rstrip()
+        yield f"## {context.command_path}\n\n```text\n{text}\n```"
+        if isinstance(command, click.Group):
+            yield from _helps(command, context)
+
+
+def _metrics() -> str:
+    intro = (
+        "What the gateway tells Prometheus at `/metrics`, and a single service at"
+        " `pytoon serve NAME --metrics HOST:PORT`.\n"
+        "Counters are of one process: sum them over all.\n"
+        "Rules and a dashboard that use them lie in [monitoring](monitoring)."
+    )
+    rows = (
+        (f"`{name}`", kind, ", ".join(f"`{label}`" for label in labels), told)
+        for name, kind, labels, told in Metrics().documented()
+    )
+    return _page("Metrics", intro, _table(("metric", "kind", "labels", "meaning"), rows))
+
+
 def _presets() -> str:
-    intro = "A request names one by its id; what the request asks beats the preset."
+    intro = (
+        "A request names one by its id; what the request asks beats the preset.\n"
+        "The sheets below show films as they come out: hook, beat, transition and call to action"
+        " with a cut-out product, then hook and call to action with another picture, or with none"
+        " at all.\nThey are drawn by `python -m tests.contact_sheets`."
+    )
     head = (
         "id", "what", "archetype", "brand-safe", "motion", "font", "captions", "transition", "dB"
     )  # fmt: skip
@@ -102,7 +154,11 @@ def _presets() -> str:
         )
         for name, preset in shipped().presets.items()
     )
-    return _page("Presets", intro, _table(head, rows))
+    sheets = (
+        f"## {name}\n\n{preset.title}.\n\n![Six frames of {name}](presets/{name}.webp)"
+        for name, preset in shipped().presets.items()
+    )
+    return _page("Presets", intro, _table(head, rows), *sheets)
 
 
 def _request() -> str:
@@ -156,7 +212,23 @@ def _events() -> str:
         "Everything that can happen to a job, in the order of the source.\n"
         "Each type has a JSON schema under [schemas/events](../../schemas/events)."
     )
-    return _page("Events", intro, *(_event(kind) for kind in EVENT_TYPES))
+    notices = (
+        "## Notices\n\nWhat is told besides jobs; the last notice of a topic is its state.\n"
+        "Each type has a JSON schema under [schemas/notices](../../schemas/notices)."
+    )
+    return _page(
+        "Events",
+        intro,
+        *(_event(kind) for kind in EVENT_TYPES),
+        notices,
+        *(_notice(kind) for kind in NOTICE_TYPES),
+    )
+
+
+def _notice(kind: Any) -> str:
+    name = notice_name(kind)
+    subject = next(text for text in notice_subjects() if text.endswith(f".{name}"))
+    return _described(kind, f"Subject `{subject}`.", kind.__annotations__.items())
 
 
 def _event(kind: Any) -> str:
@@ -165,18 +237,18 @@ def _event(kind: Any) -> str:
         *(["a client may publish it bare"] if name in CLIENT_ASKS else []),
         *(["it ends the job"] if name in ENDS else []),
     ]
-    told = " ".join(inspect.cleandoc(kind.__doc__).split()).replace("``", "`")
-    told = SENTENCE.sub(r"\1\n", told)
-    rows = (
-        (f"`{field}`", f"`{annotation}`")
-        for field, annotation in kind.__annotations__.items()
-        if field != "job_id"
-    )
-    heading = f"## {kind.__name__}"
     subject = (
         f"Subject `pytoon.jobs.<job_id>.{name}`" + "".join(f"; {mark}" for mark in marks) + "."
     )
-    return "\n\n".join((heading, told, subject, _table(("field", "type"), rows)))
+    fields = [item for item in kind.__annotations__.items() if item[0] != "job_id"]
+    return _described(kind, subject, fields)
+
+
+def _described(kind: Any, subject: str, fields: Iterable[tuple[str, Any]]) -> str:
+    told = " ".join(inspect.cleandoc(kind.__doc__).split()).replace("``", "`")
+    told = SENTENCE.sub(r"\1\n", told)
+    rows = ((f"`{field}`", f"`{annotation}`") for field, annotation in fields)
+    return "\n\n".join((f"## {kind.__name__}", told, subject, _table(("field", "type"), rows)))
 
 
 def main() -> int:

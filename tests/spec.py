@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from events.job import Job
 from events.log import Recorded
+from events.notices import CircuitState
 from events.types import Stored
 from services.actor import Context, Decision, Limits
 from tests.builders import START_S, history, job_after, recorded
@@ -28,6 +29,7 @@ class Given:
         now_s: float | None = None,
         deliveries: int = 1,
         limits: Limits | None = None,
+        circuits: dict[str, CircuitState] | None = None,
     ) -> tuple[Decision, ...]:
         """What is decided when ``cause`` (default: the last of the past) is delivered."""
         stored = history(*self.past)
@@ -39,6 +41,7 @@ class Given:
             now_s=START_S + len(self.past) if now_s is None else now_s,
             limits=limits or Limits(),
             deliveries=deliveries,
+            circuits=circuits or {},
         )
         return self.decide(job_after(*self.past), last, context)
 

@@ -87,6 +87,25 @@ def test_decisions_are_numbered_and_listed() -> None:
     assert [] == [name for name in files if f"({name})" not in index]
 
 
+def test_every_page_is_listed() -> None:
+    """Whoever looks for a page finds it in the index; those below a listed folder count."""
+    index = ROOT / "docs/README.md"
+    listed = {(index.parent / link).resolve() for link in LINK.findall(index.read_text("utf-8"))}
+    pages = [page for page in PAGES if page.is_relative_to(index.parent) and page != index]
+    apart = [page for page in pages if page.parent.name != "decisions"]
+    assert [] == [_named(page) for page in apart if page not in listed]
+
+
+def test_the_old_parts_lead_somewhere() -> None:
+    """What is named as their place in the new system is there."""
+    text = (ROOT / "docs/explanation/from-the-old-system.md").read_text("utf-8")
+    table = text.partition("## What was where")[2].partition("## ")[0]
+    rows = [line.split("|")[2] for line in table.splitlines() if line.startswith("| `")]
+    named = [path for row in rows for path in CODE.findall(row) if "/" in path]
+    assert len(named) > len(rows)
+    assert [] == [path for path in named if not (ROOT / path).exists()]
+
+
 def test_schemas_are_where_the_documents_say() -> None:
     """The request's schema is the first thing that a client in another language looks for."""
     assert (SCHEMAS / "render_request.json").is_file()

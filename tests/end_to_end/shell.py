@@ -45,8 +45,8 @@ class Shell:
     environ: Mapping[str, str] = field(default_factory=dict)
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Begin a command."""
+    def start(self, *arguments: str, **environ: str) -> subprocess.Popen[str]:
+        """Begin a command; ``environ`` holds for it alone."""
         kept = {name: value for name, value in os.environ.items() if name != "NATS_URL"}
         command = subprocess.Popen(
             [sys.executable, "-P", "-m", "services.cli", *arguments],
@@ -54,7 +54,8 @@ class Shell:
             env=kept
             | {"PYTHONPATH": str(ROOT), "PYTOON_HOME": str(self.home.path)}
             | {"PYTOON_IDLE_EXIT_S": "120"}
-            | dict(self.environ),
+            | dict(self.environ)
+            | environ,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -68,9 +69,13 @@ class Shell:
         out, err = command.communicate(timeout=within_s)
         return Called(command.returncode, out, err)
 
-    def call(self, *arguments: str, within_s: float = CALL_S) -> Called:
+    def call(self, *arguments: str, within_s: float = CALL_S, **environ: str) -> Called:
         """Run a command."""
-        return self.finish(self.start(*arguments), within_s)
+        return self.finish(self.start(*arguments, **environ), within_s)
+
+    def until(self, truth: Callable[[], object]) -> None:
+        """Wait for it, as long as for a command."""
+        until(truth, CALL_S)
 
     def log(self, job_id: str) -> list[dict[str, Any]]:
         """The events of a job."""

@@ -6,26 +6,16 @@ with the real engine; some come from the command line.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import cv2
-import msgspec
 import numpy as np
 import pytest
 from PIL import ImageFont
 
-from adapters.files import FileStore
 from config import load
-from events.job import End, Job, fold
-from events.memory import MemoryLog
-from events.spec import RenderSpec
-from events.types import RenderCompleted
-from services.composition import SERVICES, durables, run_services
-from services.home import Home
 from tests.end_to_end.film_checks import (
     HEIGHT,
     WIDTH,
@@ -36,6 +26,7 @@ from tests.end_to_end.film_checks import (
     frames_of,
     ink,
 )
+from tests.end_to_end.films import Film, ask, made
 from tests.end_to_end.pictures import KINDS, SAME_CUP, coffee, cup, music, portrait, voice
 from tests.end_to_end.shell import Shell, opened
 
@@ -52,7 +43,6 @@ OUTLINE_PX = 12
 """What an outline or a shadow may add to a word's box."""
 LONG = "Hand made in small batches from beans that we roast ourselves, slowly, every single day"
 AWKWARD = ("50% off: %{pts}", r"""It's "good", a\b; [e] {f} = 1""")
-WITHIN_S = 240.0
 
 PIXELS = {
     "alpha": np.asarray(cup().convert("RGB"), np.uint8),
@@ -61,90 +51,24 @@ PIXELS = {
 }
 
 
-@dataclass(frozen=True)
-class Film:
-    """A finished film and its job."""
-
-    path: Path
-    job: Job
-
-    @property
-    def spec(self) -> RenderSpec:
-        """Its plan."""
-        assert self.job.spec is not None
-        return self.job.spec
-
-    def frame(self, number: int) -> Pixels:
-        """One of its frames."""
-        return frames_of(self.path, [number])[number]
-
-
-async def _made(folder: Path, asks: Mapping[str, dict[str, Any]]) -> dict[str, Film]:
-    """Every film that was asked for, by job id; paths in the asks become artifacts."""
-    home = Home(folder / "home")
-    home.create()
-    store = FileStore(home.artifacts)
-    config = load(environ={})
-    log = MemoryLog()
-    await log.provision(durables(config))
-    stop = asyncio.Event()
-    services = asyncio.create_task(
-        run_services(SERVICES, home=home, config=config, log=log, stop=stop)
-    )
-    try:
-        for job_id, ask in asks.items():
-            body = msgspec.json.encode(await _stored(ask, store))
-            await log.publish_ask(job_id, "render_requested", body)
-        async with asyncio.timeout(WITHIN_S):
-            return {job_id: await _ended(job_id, log, store) for job_id in asks}
-    finally:
-        stop.set()
-        await services
-
-
-async def _stored(ask: Mapping[str, Any], store: FileStore) -> dict[str, Any]:
-    async def uri(value: Any) -> Any:
-        if isinstance(value, list):
-            return [await uri(each) for each in value]
-        if isinstance(value, Path):
-            return f"sha256:{(await store.put_file(value, 'image/any')).sha256}"
-        return value
-
-    return {field: await uri(value) for field, value in ask.items()}
-
-
-async def _ended(job_id: str, log: MemoryLog, store: FileStore) -> Film:
-    async for recorded in log.follow(job_id):
-        if isinstance(recorded.event, End):
-            break
-    job = fold(job_id, await log.read(job_id))
-    assert isinstance(job.end, RenderCompleted), job.end
-    return Film(await store.fetch(job.end.output), job)
-
-
-def _ask(preset: str, *pictures: Path, **changes: Any) -> dict[str, Any]:
-    ask: dict[str, Any] = {"preset_id": preset, "target_duration_seconds": 1, "seed": 7}
-    return ask | {"prompt": "Good morning", "image_uris": list(pictures)} | changes
-
-
 def _quick_asks(folder: Path) -> dict[str, dict[str, Any]]:
     """One film of every kind of picture, and those that the old system got wrong."""
-    made = {kind: KINDS[kind](folder) for kind in QUICK_KINDS}
-    asks = {kind: _ask("overlay_classic", path) for kind, path in made.items()}
-    asks |= {preset: _ask(preset, made["png"]) for preset in ("product_hero_clean", "meme_smooth")}
-    asks["loud"] = _ask(
+    paths = {kind: KINDS[kind](folder) for kind in QUICK_KINDS}
+    asks = {kind: ask("overlay_classic", path) for kind, path in paths.items()}
+    asks |= {preset: ask(preset, paths["png"]) for preset in ("product_hero_clean", "meme_smooth")}
+    asks["loud"] = ask(
         "overlay_classic",
-        made["alpha"],
-        made["portrait"],
+        paths["alpha"],
+        paths["portrait"],
         target_duration_seconds=5,
         music_uri=music(folder),
         voice_uri=voice(folder),
     )
     for preset in ("overlay_classic", "overlay_bold", "meme_fast"):
-        asks[f"no-words-{preset}"] = _ask(preset, hook="")
-        asks[f"words-{preset}"] = _ask(preset, hook="Words")
-    asks["long"] = _ask("overlay_classic", hook=LONG, target_duration_seconds=3)
-    asks["awkward"] = _ask(
+        asks[f"no-words-{preset}"] = ask(preset, hook="")
+        asks[f"words-{preset}"] = ask(preset, hook="Words")
+    asks["long"] = ask("overlay_classic", hook=LONG, target_duration_seconds=3)
+    asks["awkward"] = ask(
         "overlay_classic",
         target_duration_seconds=3,
         hook=AWKWARD[0],
@@ -157,7 +81,7 @@ def _quick_asks(folder: Path) -> dict[str, dict[str, Any]]:
 def films(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Film]:
     """The films that the quick tests look at."""
     folder = tmp_path_factory.mktemp("films")
-    return asyncio.run(_made(folder, _quick_asks(folder)))
+    return made(folder, _quick_asks(folder))
 
 
 @pytest.fixture(scope="module")
@@ -343,13 +267,13 @@ def test_the_command_line_makes_the_same_film(shell: Shell, films: dict[str, Fil
 @pytest.mark.timeout(600)
 def test_every_picture_in_every_archetype(tmp_path: Path) -> None:
     """All formats, shapes and orientations; what shows the same cup looks the same."""
-    made = {kind: make(tmp_path) for kind, make in KINDS.items()}
+    paths = {kind: make(tmp_path) for kind, make in KINDS.items()}
     asks = {
-        f"{preset}-{kind}": _ask(preset, path)
+        f"{preset}-{kind}": ask(preset, path)
         for preset in ARCHETYPES
-        for kind, path in made.items()
+        for kind, path in paths.items()
     }
-    films = asyncio.run(_made(tmp_path, asks))
+    films = made(tmp_path, asks)
     for preset in ARCHETYPES:
         plain = films[f"{preset}-png"].frame(15)
         for kind in KINDS:

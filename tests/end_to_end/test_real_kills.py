@@ -35,7 +35,12 @@ from tests.end_to_end.pictures import KINDS, music
 from tests.end_to_end.shell import ROOT, Shell, children_of, opened, told_of, until
 from tests.end_to_end.world import ask, ended, job_of, output_of
 
-QUICK = {"PYTOON_LOG__ACK_WAIT_S": "2.0", "PYTOON_LOG__HEARTBEAT_S": "0.5"}
+QUICK = {
+    "PYTOON_LOG__ACK_WAIT_S": "2.0",
+    "PYTOON_LOG__HEARTBEAT_S": "0.5",
+    # The undisturbed film has the same bodies: taken from the store, nothing could be killed.
+    "PYTOON_LIMITS__REUSE_BODIES": "false",
+}
 SECONDS = 15
 KILLS = 3
 AWAY_S = 0.5
@@ -180,10 +185,12 @@ async def test_killed_at_random_moments(actors: Actors, victim: str) -> None:
     history = await log.read(victim)
     await stop()
     await log.close()
-    rendered = Counter(e.event.segment for e in history if isinstance(e.event, SegmentRendered))
+    drawn = [e.event for e in history if isinstance(e.event, SegmentRendered)]
+    rendered = Counter(event.segment for event in drawn)
     _log.info("%s: %d kills, %d segments drawn again", victim, kills, starts.again())
     assert (expected, ()) == (output_of(job), job.downgrades), f"seed {victim!r}"
     assert set(rendered.values()) == {1}
+    assert not any(event.reused for event in drawn)
     assert {segment.attempt for segment in job.segments} == {1}
     assert kills > 0
     assert starts.again() <= kills * worker_count(load(environ={}))
@@ -231,6 +238,7 @@ async def test_two_segment_renderers_share_a_film(actors: Actors) -> None:
         for name in ("segment-renderer", "segment-renderer-twin")
     ]
     assert expected == output_of(job)
+    assert not any(each.rendered and each.rendered.reused for each in job.segments)
     assert min(map(len, drawn)) > 0
     assert list(range(len(job.segments))) == sorted(drawn[0] + drawn[1])
 
