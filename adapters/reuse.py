@@ -14,22 +14,18 @@ import hashlib
 import importlib.metadata
 import os
 import platform
-from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 import assembler
 import config
+from assembler.kept import pictured, wordless
 from events.spec import (
     Artifact,
-    Asset,
     Caption,
-    Card,
-    EnginePolicy,
     RenderSpec,
     Rung,
-    SoundPlan,
 )
 
 LIBRARIES = ("av", "msgspec", "numpy", "opencv-python-headless", "regex", "skia-python")
@@ -39,8 +35,6 @@ PROCESSOR_SWITCHES = ("NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES", "OP
 
 CALLERS = ("children.py", "compositor.py", "reuse.py")
 """Beside us: what calls the drawing code, and how."""
-
-NOWHERE = Artifact(sha256="", bytes=0, media_type="")
 
 
 def body_key(
@@ -66,24 +60,11 @@ def seen_by(spec: RenderSpec, segment: int) -> RenderSpec:
     costs seconds, one that is taken for another spoils a film.
     """
     return msgspec.structs.replace(
-        spec,
-        engine_policy=EnginePolicy.LOCAL_ONLY,
-        prompt="",
+        pictured(spec),
         captions=_captions_seen(spec, segment),
-        assets=tuple(_drawn(asset) for asset in spec.assets),
-        logo=_drawn(spec.logo) if spec.logo else None,
-        sound=SoundPlan(),
         # Where segments may be generated, no word can rely on what it will stand on.
         ladder=tuple(rung for rung in spec.ladder if rung.generates),
-        segments_in_flight_max=1,
-        deadline_s=0.0,
-        warnings=(),
     )
-
-
-def _drawn(asset: Asset) -> Asset:
-    """A picture without its origin: only its still is drawn."""
-    return msgspec.structs.replace(asset, uri="", source=NOWHERE)
 
 
 def _captions_seen(spec: RenderSpec, segment: int) -> tuple[Caption, ...]:
@@ -100,13 +81,9 @@ def _captions_seen(spec: RenderSpec, segment: int) -> tuple[Caption, ...]:
             card.start < end and card.start + card.frames > plan.body_start
             for card in caption.cards
         )
-        else msgspec.structs.replace(caption, text="", cards=_wordless(caption.cards))
+        else wordless(caption)
         for caption in spec.captions
     )
-
-
-def _wordless(cards: Sequence[Card]) -> tuple[Card, ...]:
-    return tuple(msgspec.structs.replace(card, lines=()) for card in cards)
 
 
 def _key(kind: str, content: bytes) -> str:

@@ -80,18 +80,20 @@ def pictured(spec: RenderSpec) -> RenderSpec:
         spec,
         engine_policy=EnginePolicy.LOCAL_ONLY,
         prompt="",
-        captions=tuple(_wordless(caption) for caption in spec.captions),
+        captions=tuple(wordless(caption) for caption in spec.captions),
         assets=tuple(_drawn(asset) for asset in spec.assets),
         logo=_drawn(spec.logo) if spec.logo else None,
         sound=SoundPlan(),
         ladder=(),
         segments_in_flight_max=1,
         deadline_s=0.0,
+        cost_max=None,
         warnings=(),
     )
 
 
-def _wordless(caption: Caption) -> Caption:
+def wordless(caption: Caption) -> Caption:
+    """Return a caption without its words; where and when it stands is kept."""
     cards = tuple(msgspec.structs.replace(card, lines=()) for card in caption.cards)
     return msgspec.structs.replace(caption, text="", cards=cards)
 
@@ -101,4 +103,4 @@ def _drawn(asset: Asset) -> Asset:
     return msgspec.structs.replace(asset, uri="", source=NOWHERE)
 
 
-__all__ = ["BENCHES", "Bench", "Kept", "bench_of", "pictured"]
+__all__ = ["BENCHES", "Bench", "Kept", "bench_of", "pictured", "wordless"]

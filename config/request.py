@@ -130,7 +130,7 @@ class RenderRequest(Model):
     encoder: EncoderChoice | None = None
     """`x264`, or `nvenc`: a graphics card's; where that does not work, x264 and a warning."""
     budget: Annotated[float, Field(ge=0)] | None = None
-    """What hosted engines may cost at most (accepted now, acts from a later version on)."""
+    """What engines may cost for this film, in the configured currency; 0: none that costs."""
 
 
 def parse_request(ask: object, *, presets: Collection[str]) -> RenderRequest | tuple[Problem, ...]:

@@ -272,4 +272,6 @@ class RenderSpec(Struct, frozen=True, kw_only=True):
     segments_in_flight_max: int
     deadline_s: float
     draft: bool = False
+    cost_max: float | None = None
+    """What engines may cost for this film, as its request has it; None: no cap of its own."""
     warnings: tuple[Warned, ...] = ()

@@ -234,7 +234,7 @@ def actors_of(
 
 def planning(
     workshop: Workshop, home: Home
-) -> Callable[[dict[str, Any]], Coroutine[Any, Any, RenderPlanned | RenderRejected]]:
+) -> Callable[[Mapping[str, Any]], Coroutine[Any, Any, RenderPlanned | RenderRejected]]:
     """What plans a request as the planner would, and stores nothing in the log."""
     config = workshop.config
     performer = planner.Performer(
@@ -245,10 +245,10 @@ def planning(
     )
     limits = limits_of(config)
 
-    async def plan(ask: dict[str, Any]) -> RenderPlanned | RenderRejected:
+    async def plan(ask: Mapping[str, Any]) -> RenderPlanned | RenderRejected:
         # Nobody hands the request out again: what fails is told at once.
         context = Context(now_s=time.time(), limits=limits, deliveries=limits.crashes_max)
-        return await performer.plan(PlanRender(job_id="dry-run", ask=ask), context)
+        return await performer.plan(PlanRender(job_id="dry-run", ask=dict(ask)), context)
 
     return plan
 

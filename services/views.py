@@ -43,6 +43,7 @@ OPTIONS = {
     "font_uri": "--font",
     "beats": "--beat",
     "deadline_seconds": "--deadline",
+    "budget": "--budget",
     "engine_policy": "--engine-policy",
     "brand_safe": "--brand-safe",
     "job_id": "--job-id",

@@ -103,7 +103,7 @@ def words_of(options: dict[str, Any]) -> dict[str, Any]:
         "beat": "beats",
     }
     plain = ("prompt", "hook", "cta", "archetype", "engine_policy", "brand_safe", "seed",
-             "transition", "draft", "encoder")  # fmt: skip
+             "transition", "budget", "draft", "encoder")  # fmt: skip
     found = {names.get(name, name): options[name] for name in (*names, *plain)}
     ask = {
         name: list(value) if isinstance(value, tuple) else value

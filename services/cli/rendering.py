@@ -73,6 +73,9 @@ _REQUEST_OPTIONS = (
         "--deadline", type=Number(), metavar="SECONDS", help="When the film must be done at last."
     ),
     click.option(
+        "--budget", type=Number(), metavar="AMOUNT", help="What engines may cost for it at most."
+    ),
+    click.option(
         "--draft", is_flag=True, help="A preview with a quarter of the pixels, in less time."
     ),
     click.option(
@@ -139,7 +142,7 @@ def demo(*, out: Path | None, as_json: bool, nats_url: str) -> None:
             raise Refused(f"{path} is missing: install Pytoon again.")
     options = dict.fromkeys(
         ("mask", "voice", "logo", "font", "hook", "archetype", "engine_policy", "brand_safe",
-         "seed", "transition", "deadline", "encoder", "job_id")
+         "seed", "transition", "deadline", "budget", "encoder", "job_id")
     )  # fmt: skip
     options |= {
         "preset": "overlay_classic",

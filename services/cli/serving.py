@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,12 +11,9 @@ from services.cli.exits import Refused
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Mapping
 
     from events.log import EventLog
-    from events.types import RenderPlanned, RenderRejected
     from services.composition import Beside, Workshop
-    from services.gateway.desk import DryRun
     from services.home import Home
     from services.metrics import Metrics
 
@@ -53,13 +50,14 @@ def gateway_beside(http: str, home: Home, metrics: Metrics) -> Beside | None:
     click.echo(f"Gateway: http://{shown}:{listening.getsockname()[1]}/", err=True)
 
     async def beside(log: EventLog, workshop: Workshop, stop: asyncio.Event) -> None:
+        from services.composition import planning
         from services.gateway import serving
         from services.gateway.app import create_app
         from services.gateway.desk import Desk
         from services.gateway.guard import Bounds
 
         config = workshop.config
-        desk = Desk(log, workshop.store, config, _dry_run(workshop, home))
+        desk = Desk(log, workshop.store, config, planning(workshop, home))
         limits = config.limits
         bounds = Bounds(
             requests_a_minute=config.gateway.requests_a_minute,
@@ -72,14 +70,3 @@ def gateway_beside(http: str, home: Home, metrics: Metrics) -> Beside | None:
         await serving.serve(app, listening.dup(), stop)
 
     return beside
-
-
-def _dry_run(workshop: Workshop, home: Home) -> DryRun:
-    from services import composition
-
-    plan = composition.planning(workshop, home)
-
-    async def dry_run(ask: Mapping[str, Any]) -> RenderPlanned | RenderRejected:
-        return await plan(dict(ask))
-
-    return dry_run

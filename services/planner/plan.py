@@ -154,6 +154,7 @@ def build_spec(
         segments_in_flight_max=_in_flight(ladder, config),
         deadline_s=resolved.deadline_s,
         draft=resolved.draft,
+        cost_max=resolved.budget,
         warnings=(*warnings, *told),
     )
 

@@ -158,6 +158,8 @@ class JobLedger:
         budget = self._work.context.limits.budget
         used = job.cost + job.cost_unsettled
         _check("job", budget.per_job, used, cost, budget.currency)
+        if job.spec is not None:
+            _check("film of this request", job.spec.cost_max, used, cost, budget.currency)
         scope = budget.currency.lower()
         account = account_state(await self._work.last_notice(budget_topic(scope, date)))
         if budget.per_day is not None and not account.readable:

@@ -103,7 +103,7 @@ def film(folder: Path, motion: Motion = Motion.SUBTLE) -> tuple[RenderSpec, dict
         msgspec.structs.replace(each, body_start=start, body_frames=count, seed=40 + each.index)
         for each, (start, count) in zip(row, bodies, strict=True)
     )
-    made = msgspec.structs.replace(planned, segments=segments)
+    made = msgspec.structs.replace(planned, segments=segments, cost_max=1.5)
     return msgspec.json.decode(msgspec.json.encode(made), type=RenderSpec), sources
 
 
@@ -191,7 +191,7 @@ def test_whatever_changes_the_bytes_changes_the_key(tmp_path: Path, segment: int
     assert before == key(other, segment)
     assert drawn == body(other, sources, segment, tmp_path), kept
     assert tried == set(RenderSpec.__struct_fields__)
-    assert {"prompt", "engine_policy", "sound", "deadline_s", "warnings"} <= kept
+    assert {"prompt", "engine_policy", "sound", "deadline_s", "cost_max", "warnings"} <= kept
     assert {"assets", "logo", "captions", "segments_in_flight_max"} <= kept
 
 
@@ -221,6 +221,7 @@ def test_what_only_the_job_or_the_sound_has_leaves_the_key(tmp_path: Path) -> No
     changes: list[dict[str, Any]] = [
         {"sound": SoundPlan(music=VOICE, target_lufs=-16.0)},
         {"deadline_s": 7.0},
+        {"cost_max": 7.0},
         {"prompt": "Other words"},
         {"engine_policy": EnginePolicy.API_ONLY},
         {"warnings": ()},

@@ -24,7 +24,7 @@ from services.cli.exits import Refused
 
 _NOTHING: dict[str, Any] = dict.fromkeys(
     ("preset", "duration", "deadline", "prompt", "hook", "cta", "archetype", "engine_policy",
-     "brand_safe", "seed", "transition", "draft", "encoder", "mask", "music", "voice",
+     "brand_safe", "seed", "transition", "budget", "draft", "encoder", "mask", "music", "voice",
      "logo", "font")
 ) | {"beat": (), "image": ()}  # fmt: skip
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from adapters.base import EngineFailure
 from events.job import fold
 from events.memory import MemoryLog
 from events.notices import Account, account_state, budget_topic, day_of
-from events.types import Reason, RenderCancelRequested
+from events.types import Reason, RenderCancelRequested, RenderPlanned
 from services.actor import BudgetLimits
 from services.segment_renderer.ledger import JobLedger
 from tests.builders import JOB
@@ -27,10 +28,16 @@ NOW_S = 1_000_000.0
 TOPIC = budget_topic("eur", day_of(NOW_S))
 
 
-async def begun(*, segments: int = 1) -> MemoryLog:
-    """A log with a job whose segments are asked for."""
+async def begun(*, segments: int = 1, cost_max: float | None = None) -> MemoryLog:
+    """A log with a job whose segments are asked for, and what its request lets it cost."""
     log = MemoryLog()
-    await appended(log, *PLANNED, *(ask(segment=index) for index in range(segments)))
+    past = [
+        msgspec.structs.replace(event, spec=msgspec.structs.replace(event.spec, cost_max=cost_max))
+        if isinstance(event, RenderPlanned)
+        else event
+        for event in PLANNED
+    ]
+    await appended(log, *past, *(ask(segment=index) for index in range(segments)))
     return log
 
 
@@ -123,6 +130,16 @@ async def test_a_cap_is_kept(budget: BudgetLimits) -> None:
         await (await ledger_on(log, segment=1, attempt=2, budget=budget)).intend("three", 0.7)
     assert (Reason.BUDGET, False) == (caught.value.reason, caught.value.retryable)
     assert fold(JOB, await log.read(JOB)).segments[1].generation is None
+
+
+async def test_the_requests_own_cap_is_kept() -> None:
+    """Whatever is configured: a client says what its film may cost."""
+    log = await begun(segments=2, cost_max=1.0)
+    await (await ledger_on(log)).intend("one", 0.6)
+    with pytest.raises(EngineFailure, match=r"0\.6 EUR more.*1 EUR.*request") as caught:
+        await (await ledger_on(log, segment=1)).intend("two", 0.6)
+    assert Reason.BUDGET is caught.value.reason
+    assert (0.6, 0.0) == await account(log)
 
 
 async def test_a_budget_that_cannot_be_read_allows_nothing() -> None:
