@@ -28,9 +28,9 @@ from adapters.hosted.client import (
 )
 from adapters.hosted.declaration import Declaration, State
 from adapters.hosted.failures import failed
-from adapters.hosted.following import Follower, Look
+from adapters.hosted.following import Follower, Look, told_cost
 from adapters.hosted.handles import Handle, url_of
-from adapters.hosted.selecting import first, number, text
+from adapters.hosted.selecting import first, text
 from adapters.workers import Report, WorkerPool
 from events.types import Reason
 
@@ -128,9 +128,7 @@ class Fetcher:
         raw.unlink(missing_ok=True)
         if fault:
             raise Trouble(Kind.GARBAGE, f"what came is no clip: {fault}")
-        cost = number(result.cost, answer.content)
-        told_cost = None if cost is None else max(0.0, cost * result.cost_unit)
-        return Fetched(clip, told_cost)
+        return Fetched(clip, told_cost(self._declared, answer))
 
     async def _answer(self, look: Look, handle: Handle, follower: Follower) -> Answer:
         """The answer that says where the clip is."""

@@ -65,6 +65,7 @@ class Follower:
         self._cancel = cancel
         self._report = report
         self._strange: set[str] = set()
+        self._cancelling = False
         self._next_s = 0.0
 
     async def to_success(self, *, wait_first: bool) -> Look:
@@ -77,8 +78,7 @@ class Follower:
             # Between any two looks lies the interval at least: some services forbid less.
             await self._rest(self._next_s - now_s())
             if self._cancel.is_set():
-                await self.stopped()
-                raise failed(Reason.CANCELLED, "nobody waits for it any more")
+                raise await self.let_go()
             look = await self.look()
             interval_s = min(interval_s * poll.grow, poll.every_max_s)
             # A service that wants to be left alone is, but not beyond our own deadline.
@@ -127,21 +127,21 @@ class Follower:
         if look.state is State.SUCCEEDED:
             return look
         if look.state is State.CANCELLED:
-            billed = self._declared.cancel.billed if self._declared.cancel else None
             detail = f"the work was cancelled at {self._declared.title}, not by us"
-            raise failed(Reason.UNAVAILABLE, detail, cost=0.0 if billed is False else None)
+            raise failed(Reason.UNAVAILABLE, detail, cost=self.cost_of(look))
         assert look.answer is not None
-        poll = self._declared.poll
-        raise self.failure(look.answer, text((*poll.code, *poll.error), look.answer.content))
+        raise self.failure(look.answer, self._code(look.answer))
 
     def failure(self, answer: Answer, code: str) -> EngineFailure:
         """What a failure that a service tells means."""
         found = meaning(self._declared.failures, code or answer.seen)
         detail = f"{self._declared.title} failed: {code or answer.seen} (id {self._handle.id})"
+        cost = told_cost(self._declared, answer) or None
         if found is None:
-            return failed(Reason.UNAVAILABLE, detail)
-        unbilled = found.billed is False
-        return failed(found.reason, detail, again=found.again, cost=0.0 if unbilled else None)
+            return failed(Reason.UNAVAILABLE, detail, cost=cost)
+        if found.billed is False:
+            cost = 0.0
+        return failed(found.reason, detail, again=found.again, cost=cost)
 
     async def _overdue(self, look: Look) -> Look:
         """The deadline has passed."""
@@ -151,11 +151,37 @@ class Follower:
             return last
         if last.state in {State.CANCELLED, State.FAILED}:
             # Some services call failed what was cancelled.
-            cancel = self._declared.cancel
-            cost = 0.0 if cancel is not None and cancel.billed is False else None
             detail = f"{waited}, and cancelled (id {self._handle.id})"
-            raise failed(Reason.TIMEOUT, detail, cost=cost)
+            raise failed(Reason.TIMEOUT, detail, cost=self.cost_of(last))
         raise self._unknown(f"{waited}; last seen: {last.seen}")
+
+    async def let_go(self) -> EngineFailure:
+        """Stop the work that nobody waits for; the failure says what is known of its cost."""
+        cost = self.cost_of(await self.stopped())
+        return failed(Reason.CANCELLED, "nobody waits for it any more", cost=cost)
+
+    def cost_of(self, look: Look) -> float | None:
+        """What work did cost that was seen like this last; None where that is not known.
+
+        What has succeeded costs what the service says, or else its price; what failed or was
+        cancelled costs nothing only where the declaration says so: a zero in an answer may stand
+        there until it is billed.
+        """
+        if look.state not in ENDED:
+            return None
+        told_so = None if look.answer is None else told_cost(self._declared, look.answer)
+        if look.state is State.SUCCEEDED:
+            return self._handle.cost if told_so is None else told_so
+        if look.state is State.CANCELLED or self._cancelling:
+            cancel = self._declared.cancel
+            return 0.0 if cancel is not None and cancel.billed is False else told_so or None
+        assert look.answer is not None
+        return self.failure(look.answer, self._code(look.answer)).cost
+
+    def _code(self, answer: Answer) -> str:
+        """What a poll's answer says of a failure."""
+        poll = self._declared.poll
+        return text((*poll.code, *poll.error), answer.content)
 
     async def stopped(self, look: Look | None = None) -> Look:
         """Cancel the work as far as the service allows; how it was seen last.
@@ -167,6 +193,7 @@ class Follower:
             look = await self.look()
         if cancel is None or look.state not in cancel.only_in:
             return look
+        self._cancelling = True
         url = url_of(cancel.url, self._handle, self._declared)
         try:
             answer = await self._client.ask(cancel.method, url, answer_s=cancel.wait_s)
@@ -201,6 +228,12 @@ class Follower:
         if seconds > 0:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._cancel.wait(), seconds)
+
+
+def told_cost(declared: Declaration, answer: Answer) -> float | None:
+    """What a service says that the work did cost; None where it does not."""
+    cost = number(declared.result.cost, answer.content)
+    return None if cost is None else max(0.0, cost * declared.result.cost_unit)
 
 
 def now_s() -> float:

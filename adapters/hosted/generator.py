@@ -12,9 +12,9 @@ import asyncio
 import contextlib
 import datetime as dt
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import httpx
 import structlog
@@ -25,7 +25,7 @@ from adapters.hosted.asking import Asked, asked, fitting, key_of, recipe
 from adapters.hosted.client import Answer, Client, Foreign, NoAnswer, told
 from adapters.hosted.declaration import Declaration
 from adapters.hosted.failures import failed, meaning
-from adapters.hosted.fetching import Fetcher
+from adapters.hosted.fetching import Fetched, Fetcher
 from adapters.hosted.following import Follower, now_s
 from adapters.hosted.handing import Hander
 from adapters.hosted.handles import Handle, answered, read
@@ -69,7 +69,10 @@ class _Errand(NamedTuple):
 
 
 class HostedGenerator:
-    """Makes clips at one hosted service.  ``transport`` replaces the network in tests."""
+    """Makes clips at one hosted service.
+
+    In tests ``transport`` replaces the network, and ``clock`` the seconds since the epoch.
+    """
 
     def __init__(
         self,
@@ -81,10 +84,12 @@ class HostedGenerator:
         *,
         currency: str = "EUR",
         transport: httpx.AsyncBaseTransport | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.name = name
         self.declared = declared
         self._currency = currency
+        self._clock = clock
         self._client = Client(declared, secret, transport=transport)
         self._hander = Hander(declared, options, self._client, workers)
         self._fetcher = Fetcher(
@@ -148,12 +153,12 @@ class HostedGenerator:
     async def _generated(self, errand: _Errand) -> Clip:
         known = errand.ledger.known
         if known is None:
-            handle, began_s = await self._created(errand), time.time()
+            handle, began_s = await self._created(errand), self._clock()
         else:
             handle = await self._found(errand, known)
             # What a person accepted is followed anew, however old it is.
-            began_s = time.time() if known.settled else known.since_s or time.time()
-        age_s = max(0.0, time.time() - began_s)
+            began_s = self._clock() if known.settled else known.since_s or self._clock()
+        age_s = max(0.0, self._clock() - began_s)
         follower = Follower(
             self.name,
             self.declared,
@@ -164,7 +169,11 @@ class HostedGenerator:
             report=_reporter(errand),
         )
         look = await follower.to_success(wait_first=known is None)
-        fetched = await self._fetcher.fetched(look, handle, follower, errand.folder)
+        fetched = await _waited_for(
+            self._fetcher.fetched(look, handle, follower, errand.folder),
+            errand.cancel,
+            cost=follower.cost_of(look),
+        )
         errand.progress(errand.ask.frames, errand.ask.frames)
         return Clip(
             path=fetched.path,
@@ -211,7 +220,7 @@ class HostedGenerator:
         create, request = self.declared.create, wanted.request
         headers = {create.key_header: key} if create.key_header else {}
         more = {} if request.method == "GET" else {"json": wanted.body()}
-        place, since_s = told(self._client.url(wanted.url())), time.time()
+        place, since_s = told(self._client.url(wanted.url())), self._clock()
         try:
             answer = await self._client.ask(
                 request.method,
@@ -248,8 +257,8 @@ class HostedGenerator:
         self._answered[key] = handle
         try:
             await errand.ledger.submitted(handle.written())
-        except EngineFailure:
-            await Follower(
+        except EngineFailure as failure:
+            follower = Follower(
                 self.name,
                 self.declared,
                 self._client,
@@ -257,7 +266,8 @@ class HostedGenerator:
                 until_s=0.0,
                 cancel=errand.cancel,
                 report=_reporter(errand),
-            ).stopped()
+            )
+            failure.cost = (await follower.let_go()).cost
             raise
         del self._answered[key]
 
@@ -302,6 +312,24 @@ class HostedGenerator:
             f"{cost:g} {self._currency}), and what became of it is not known: {seen}; "
             f"look for it at {self.declared.title}, then accept its id or give it up",
         )
+
+
+async def _waited_for(
+    work: Coroutine[Any, Any, Fetched], cancel: asyncio.Event, *, cost: float | None
+) -> Fetched:
+    """What comes of the work, which is paid for; raises ``CANCELLED`` where nobody waits for it
+    any more.
+    """
+    doing, stop = asyncio.ensure_future(work), asyncio.ensure_future(cancel.wait())
+    try:
+        await asyncio.wait({doing, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if doing.done():
+            return doing.result()
+        raise failed(Reason.CANCELLED, "nobody waits for it any more", cost=cost)
+    finally:
+        for task in (doing, stop):
+            task.cancel()
+        await asyncio.gather(doing, stop, return_exceptions=True)
 
 
 def _reporter(errand: _Errand) -> Callable[[float], None]:

@@ -4,6 +4,10 @@
 the day's budget; ``submitted`` stores the handle that was answered; ``concluded`` stores the
 attempt's outcome, and in the same batch what it did cost.  Of two processes at one attempt only
 one gets past ``intend``, because each writes a claim of its own.
+
+``let_go`` is for a create whose film has ended or was cancelled: its job takes no outcome any
+more, but the day's budget is told what the create did cost, if that is known.  Only who reserved
+it does so, hence at most once; what nobody knows, or nobody lives to tell, stays reserved.
 """
 
 from __future__ import annotations
@@ -36,6 +40,9 @@ from services.actor import Work
 
 logger = structlog.get_logger()
 
+TELLING_TRIES_MAX = 16
+"""Writers of one budget in a row that may be faster before a cost is left as it was reserved."""
+
 REFUSALS = frozenset(
     {
         Reason.INVALID_REQUEST,
@@ -57,7 +64,7 @@ class JobLedger:
         self._attempt = attempt
         self._engine = engine
         self._claim = uuid.uuid4().hex
-        self._intended = False
+        self._intended = ""
 
     @property
     def known(self) -> Generation | None:
@@ -95,7 +102,7 @@ class JobLedger:
         if not await self._work.record(intent, notices=reservation):
             detail = "this attempt was begun by another process, or nobody waits for it any more"
             raise EngineFailure(Reason.CANCELLED, detail, retryable=False)
-        self._intended = True
+        self._intended = key
 
     async def submitted(self, handle: str) -> None:
         """Store the handle."""
@@ -126,7 +133,7 @@ class JobLedger:
         if failure.cost is not None:
             return failure.cost
         known = self.known
-        refused = self._intended and known is not None and known.handle is None
+        refused = bool(self._intended) and known is not None and known.handle is None
         return 0.0 if refused and failure.reason in REFUSALS else None
 
     async def concluded(self, outcome: SegmentRendered | SegmentFailed) -> Sequence[Event]:
@@ -150,8 +157,26 @@ class JobLedger:
                 return ()
             return (await self._settled(generation, cost),)
 
-        await self._work.record(outcome, notices=settlement)
+        if not await self._work.record(outcome, notices=settlement):
+            await self.let_go(outcome.cost)
         return ()
+
+    async def let_go(self, cost: float | None) -> None:
+        """Tell the day's budget what a create did cost whose film has ended; None: not known."""
+        if cost is None or not self._intended:
+            return
+        job = await self._work.refresh()
+        generation = job.segments[self._segment].generation
+        ours = generation is not None and generation.key == self._intended
+        if job.alive or generation is None or not ours or not generation.budget_date:
+            # A job that lives on, or that knows the outcome, has its own settlement.
+            return
+        for _ in range(TELLING_TRIES_MAX):
+            posting = await self._settled(generation, cost)
+            if await self._work.post(posting.notice, after=posting.after):
+                self._intended = ""
+                return
+        logger.warning("a cost stays reserved", job=job.job_id, segment=self._segment, cost=cost)
 
     async def _reserved(self, job: Job, date: str, cost: float) -> Posting:
         """The reservation; raises ``EngineFailure`` with ``BUDGET`` where a cap forbids it."""

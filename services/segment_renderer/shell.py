@@ -55,7 +55,8 @@ class Renderer:
             if isinstance(outcome, SegmentRendered) and ledger.known is not None:
                 await _succeeded(command, work)
             return await ledger.concluded(outcome)
-        except EngineFailure:
+        except EngineFailure as failure:
+            await ledger.let_go(failure.cost)
             return await _cancelled(command, work)
         except OSError as error:
             # The store or the disk, not the engine: another try, here or elsewhere, may do.

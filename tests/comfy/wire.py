@@ -35,13 +35,17 @@ class Request:
 
 @dataclass
 class Response:
-    """What is answered; ``cut`` sends only so many bytes of the body, then closes."""
+    """What is answered; ``cut`` sends only so many bytes of the body, then closes.
+
+    ``then`` is called when that much of it is on its way, and the connection still open.
+    """
 
     status: int = 200
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     cut: int | None = None
     drop: bool = False
+    then: Callable[[], Awaitable[None]] | None = None
 
 
 def json_response(value: Any, status: int = 200) -> Response:
@@ -159,6 +163,8 @@ class Wire:
         if method != "HEAD":
             writer.write(response.body[: response.cut])
         await writer.drain()
+        if response.then is not None:
+            await response.then()
         return response.cut is None
 
     async def _socket(

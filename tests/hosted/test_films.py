@@ -16,9 +16,7 @@ from typing import Any
 import msgspec
 import pytest
 import structlog
-import yaml
 
-from adapters.hosted.declaration import SHIPPED
 from config.loader import SHIPPED as CONFIG
 from events.types import (
     GenerationSubmitted,
@@ -31,7 +29,8 @@ from services import logs
 from tests.end_to_end.engines import Works, works
 from tests.hosted.bench import make_clip
 from tests.hosted.provider import KEY, PRICE, Provider
-from tests.hosted.transport import Listening, listening
+from tests.hosted.quick import engine
+from tests.hosted.transport import listening
 
 ENCODED = base64.b64encode(KEY.encode()).decode().rstrip("=")
 
@@ -50,23 +49,6 @@ def log_file(tmp_path: Path) -> Iterator[Path]:
     root.handlers[:] = handlers
     root.setLevel(level)
     structlog.reset_defaults()
-
-
-def engine(name: str, place: Listening, folder: Path, **more: Any) -> dict[str, Any]:
-    """A hosted engine that is polled fast, as declared by the Replicate file that ships."""
-    found = yaml.safe_load((SHIPPED / "replicate.yaml").read_text())
-    found["poll"] |= {"every_s": 0.05, "denied_max": 2}
-    found["result"] |= {"wait_s": 0.05}
-    own = folder / "config" / "engines"
-    own.mkdir(parents=True, exist_ok=True)
-    (own / "quick.yaml").write_text(yaml.safe_dump(found))
-    options = {
-        "declaration": "quick",
-        "base_url": place.url,
-        "price": {"per_clip": PRICE},
-        "allow_private_addresses": True,
-    }
-    return {"name": name, "kind": "hosted", "options": options | more}
 
 
 def asked(**changes: Any) -> dict[str, Any]:

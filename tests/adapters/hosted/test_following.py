@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from adapters.hosted.declaration import Declaration
 from events.job import Generation
 from events.types import Reason
 from tests.adapters.ledgers import MemoryLedger
@@ -203,3 +205,67 @@ async def test_the_deadline_counts_from_the_create(pair: Pairs, folder: Path) ->
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+@pytest.mark.parametrize(
+    ("expected", "end", "billed"),
+    [
+        (None, "never", None),
+        (None, "never", True),
+        (0.0, "never", False),
+        (PRICE, "too late", None),
+        (PRICE, "too late", False),
+        (None, "deaf", False),
+    ],
+)
+@in_jumping_time
+async def test_what_is_known_of_the_cost_of_what_nobody_waits_for(
+    expected: float | None, end: str, billed: bool | None, pair: Pairs, folder: Path
+) -> None:
+    """A cancel that is declared free costs nothing, if it was one; what was done is paid for."""
+
+    def change(found: Declaration) -> Declaration:
+        assert found.cancel is not None
+        cancel = found.cancel.model_copy(update={"billed": billed})
+        return found.model_copy(update={"cancel": cancel})
+
+    provider, made = pair("fal", change=change)
+    provider.end = end
+    cancel = asyncio.Event()
+    asyncio.get_running_loop().call_later(4, cancel.set)
+    found = await failure(made, folder, MemoryLedger(), cancel=cancel)
+    assert (Reason.CANCELLED, expected) == (found.reason, found.cost)
+
+
+@in_jumping_time
+async def test_nobody_waits_for_a_download_that_hangs(pair: Pairs, folder: Path) -> None:
+    """It is let go at once; the work is done, and so it is paid for."""
+    provider, made = pair("runway")
+    provider.fault("file", "hung")
+    cancel = asyncio.Event()
+    asyncio.get_running_loop().call_later(100, cancel.set)
+    found = await failure(made, folder, MemoryLedger(), cancel=cancel)
+    assert (Reason.CANCELLED, PRICE) == (found.reason, found.cost)
+    assert asyncio.get_running_loop().time() < 101
+    assert (0, []) == (provider.count("cancel"), provider.deleted)
+
+
+@pytest.mark.parametrize(("expected", "units"), [(0.23, 23), (None, 0), (None, None)])
+@in_jumping_time
+async def test_a_failure_that_tells_its_cost(
+    expected: float | None, units: int | None, pair: Pairs, folder: Path
+) -> None:
+    """It is known to be paid; a zero may only mean that it is not billed yet."""
+    told = {"cost": ("$.cents",), "cost_unit": 0.01}
+    provider, made = pair(
+        "luma",
+        change=lambda found: found.model_copy(
+            update={"result": found.result.model_copy(update=told)}
+        ),
+    )
+    provider.end = "failed"
+    polled = provider.dialect.polled
+    costing = lambda work, base: polled(work, base) | {"cents": units}  # noqa: E731
+    provider.dialect = replace(provider.dialect, polled=costing)
+    found = await failure(made, folder, MemoryLedger())
+    assert (Reason.UNAVAILABLE, expected) == (found.reason, found.cost)

@@ -210,13 +210,70 @@ async def test_nobody_ends_what_another_process_has_begun() -> None:
     assert fold(JOB, await log.read(JOB)).segments[0].generation is not None
 
 
-async def test_what_is_moot_settles_nothing() -> None:
-    """Somebody else's outcome stands; the reservation is not released twice."""
+async def test_somebody_elses_outcome_stands() -> None:
+    """The reservation is not released twice."""
+    log = await begun()
+    first = await ledger_on(log)
+    await first.intend("key", 0.5)
+    await first.submitted("h-1")
+    heir = await ledger_on(log)
+    await heir.concluded(rendered(cost=0.4))
+    await first.concluded(rendered(cost=0.4))
+    await appended(log, RenderCancelRequested(job_id=JOB))
+    await first.let_go(0.4)
+    assert (0.0, 0.4) == await account(log)
+
+
+@pytest.mark.parametrize(
+    ("expected", "cost"), [((0.0, 0.4), 0.4), ((0.0, 0.0), 0.0), ((0.5, 0.0), None)]
+)
+async def test_what_a_cancelled_film_did_cost(
+    expected: tuple[float, float], cost: float | None
+) -> None:
+    """Its job takes no outcome any more, but its day is told, once; what is not known stands."""
+    log = await begun()
+    ledger = await ledger_on(log)
+    await ledger.intend("key", 0.5)
+    await appended(log, RenderCancelRequested(job_id=JOB))
+    for _ in range(2):
+        await ledger.let_go(cost)
+    assert expected == await account(log)
+
+
+async def test_an_outcome_that_comes_after_the_cancel() -> None:
+    """The job does not take it; its cost is told to the day all the same."""
     log = await begun()
     ledger = await ledger_on(log)
     await ledger.intend("key", 0.5)
     await appended(log, RenderCancelRequested(job_id=JOB))
     await ledger.concluded(rendered(cost=0.4))
+    assert (0.0, 0.4) == await account(log)
+    assert fold(JOB, await log.read(JOB)).cost == 0.0
+
+
+async def test_only_who_reserved_lets_go() -> None:
+    """Of two processes at one create both may see the cancel; one tells, so that none tells twice."""
+    log = await begun()
+    first = await ledger_on(log)
+    await first.intend("key", 0.5)
+    await first.submitted("h-1")
+    heir = await ledger_on(log)
+    await appended(log, RenderCancelRequested(job_id=JOB))
+    await heir.let_go(0.4)
+    assert (0.5, 0.0) == await account(log)
+    await first.let_go(0.4)
+    await heir.let_go(0.4)
+    assert (0.0, 0.4) == await account(log)
+
+
+async def test_a_film_that_goes_on_has_its_own_settlement() -> None:
+    """An attempt whose time is over waits for a person: its reservation is not let go."""
+    log = await begun()
+    ledger = await ledger_on(log)
+    await ledger.intend("key", 0.5)
+    await ledger.submitted("h-1")
+    await appended(log, timed_out())
+    await ledger.let_go(0.0)
     assert (0.5, 0.0) == await account(log)
 
 
