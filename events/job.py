@@ -309,6 +309,9 @@ def _with_generation_after(
         return job
     if cost is not None:
         generation = msgspec.structs.replace(generation, cost_reserved=0.0)
+    if generation.settled and cost:
+        # What a person accepted is paid for now, and must not be counted as another create.
+        return _with_segment(job, segment.index, generation=None)
     if not generation.settled:
         if not in_doubt and not generation.cost_reserved:
             return _with_segment(job, segment.index, generation=None)

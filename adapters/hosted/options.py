@@ -79,8 +79,9 @@ def declared_for(
     price = options.price or declared.price
     if price is None:
         currency = config.budget.currency
-        allowed = f"is missing: what a clip costs in {currency}, such as {{per_second: 0.05}}"
-        raise ConfigError(where, "price", "", f"{allowed}; the budget's caps count with it")
+        variable = f"PYTOON_ENGINES__{settings.name.upper()}__OPTIONS__PRICE"
+        allowed = f"is missing, and none is assumed: say what a clip costs you in {currency}, as in"
+        raise ConfigError(where, "price", "", f"{allowed} {variable}='{{per_second: 0.05}}'")
     offers = declared.offers.model_copy(
         update={
             key: value

@@ -53,9 +53,15 @@ def check(*, name: str | None, clip: bool, as_json: bool) -> None:
 def _asked(name: str | None) -> list[EngineSettings]:
     from config import load
 
-    known = [engine for engine in load().engines if engine.kind == KIND]
+    engines = load().engines
+    known = [engine for engine in engines if engine.kind == KIND]
     if name is not None:
         named = [engine for engine in known if engine.name == name]
+        if any(engine.name == name for engine in engines) and not named:
+            raise Refused(
+                f"{name} is no ComfyUI engine: there is nothing to look at without asking it for "
+                "work. `pytoon engines` says whether it can be asked, and what is missing."
+            )
         if not named:
             there = ", ".join(engine.name for engine in known) or "none"
             raise Refused(f"No ComfyUI engine is called {name!r}; there are: {there}.")

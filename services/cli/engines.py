@@ -12,11 +12,13 @@ import click
 
 from services.cli.checking import check
 from services.cli.rendering import json_option, run_visit
+from services.cli.spending import DAY, budget, budget_line, budget_view
 from services.cli.visit import Visit, arrive, nats_option
 
 if TYPE_CHECKING:
     from config import Config
-    from services.standing import Standing
+    from events.notices import Account
+    from services.standing import Failed, Standing
 
 HEALTH_S = 10.0
 """How long one engine may take to say whether it is well."""
@@ -27,20 +29,28 @@ HEALTH_S = 10.0
 @nats_option
 @click.pass_context
 def engines(context: click.Context, *, as_json: bool, nats_url: str) -> None:
-    """List the engines: health, circuit, successes, failures and costs."""
+    """List the engines: health, circuit, successes, failures and costs.
+
+    Whether an engine is well is asked now, from this machine; the rest is what the log says of
+    its work, by whichever service.
+    """
     if context.invoked_subcommand is not None:
         return
     from config import load
     from services.home import Home
 
     config = load()
+    today = dt.datetime.now(dt.UTC).strftime(DAY)
     names = [engine.name for engine in config.engines]
     found: dict[str, Standing] = {}
+    accounts: list[Account] = []
 
     async def act(visit: Visit) -> None:
-        from services.standing import standings
+        from services.standing import account_of, standings
 
         found.update(await visit.patiently(lambda: standings(visit.log, names)))
+        currency = config.budget.currency
+        accounts.append(await visit.patiently(lambda: account_of(visit.log, currency, today)))
 
     if nats_url or not Home.find().is_fresh():
         with arrive(nats_url, services=False) as arrival:
@@ -49,11 +59,16 @@ def engines(context: click.Context, *, as_json: bool, nats_url: str) -> None:
     views = [_view(config, name, healths.get(name), found.get(name)) for name in names]
     if as_json:
         click.echo(json.dumps(views, ensure_ascii=False))
-    else:
-        click.echo("\n".join(line for view in views for line in _lines(view)))
+        return
+    lines = [line for view in views for line in _lines(view)]
+    costly = any(view["enabled"] and view["local"] is False for view in views)
+    if accounts and (costly or accounts[0].seq):
+        lines.append(budget_line(budget_view(config, today, accounts[0])))
+    click.echo("\n".join(lines))
 
 
 engines.add_command(check)
+engines.add_command(budget)
 
 
 async def _healths(config: Config) -> dict[str, dict[str, Any]]:
@@ -106,6 +121,8 @@ def _view(
         "failed": 0,
         "success": None,
         "reasons": {},
+        "last_rendered": None,
+        "last_failures": [],
         "cost": 0.0,
         "currency": config.budget.currency,
     }
@@ -113,17 +130,33 @@ def _view(
         return view
     circuit, record = standing.circuit, standing.record
     if circuit.broken:
-        until = dt.datetime.fromtimestamp(circuit.until_s, dt.UTC)
         view["circuit"] = "open" if circuit.holds(time.time()) else "half-open"
-        view["circuit_until"] = until.isoformat(timespec="seconds")
+        view["circuit_until"] = _iso(circuit.until_s)
     return view | {
         "failures_in_a_row": circuit.failures,
         "rendered": record.rendered,
         "failed": record.failed,
         "success": record.success,
         "reasons": record.reasons,
+        "last_rendered": _iso(record.rendered_s) if record.rendered_s else None,
+        "last_failures": [_failure_view(failed) for failed in record.last],
         "cost": record.cost,
     }
+
+
+def _failure_view(failed: Failed) -> dict[str, Any]:
+    return {
+        "time": _iso(failed.time_s),
+        "job_id": failed.job_id,
+        "segment": failed.segment,
+        "attempt": failed.attempt,
+        "reason": failed.reason,
+        "detail": failed.detail,
+    }
+
+
+def _iso(time_s: float) -> str:
+    return dt.datetime.fromtimestamp(time_s, dt.UTC).isoformat(timespec="seconds")
 
 
 def _lines(view: dict[str, Any]) -> list[str]:
@@ -139,11 +172,17 @@ def _lines(view: dict[str, Any]) -> list[str]:
     lines = [f"{view['name']}: {state} ({', '.join(what)}){detail}"]
     if view["circuit"] != "closed":
         until = f"left alone until {view['circuit_until']}"
-        lines.append(f"  circuit {view['circuit']}: {view['failures_in_a_row']} failures, {until}")
+        next_step = until if view["circuit"] == "open" else "the next segment tries it"
+        failures = f"{view['failures_in_a_row']} failures"
+        lines.append(f"  circuit {view['circuit']}: {failures}, {next_step}")
     tried = view["rendered"] + view["failed"]
     if tried:
         share = f"{view['rendered']} of {tried} attempts rendered ({view['success']:.0%})"
         reasons = ", ".join(f"{count} {reason}" for reason, count in view["reasons"].items())
         cost = f", cost {view['cost']:g} {view['currency']}" if view["cost"] else ""
-        lines.append(f"  {share}{cost}" + (f"; failed: {reasons}" if reasons else ""))
+        last = f"; the last one at {view['last_rendered']}" if view["last_rendered"] else ""
+        lines.append(f"  {share}{last}{cost}" + (f"; failed: {reasons}" if reasons else ""))
+    for failed in view["last_failures"]:
+        where = f"{failed['job_id']}, segment {failed['segment'] + 1}"
+        lines.append(f"    {failed['time']} {where}: {failed['reason']}: {failed['detail']}")
     return lines

@@ -120,7 +120,8 @@ async def test_the_check_with_a_clip(server: ComfyServer) -> None:
     ("environ", "arguments", "code", "told"),
     [
         ({}, (), 2, "No ComfyUI engine is switched on"),
-        ({}, ("compositor",), 2, "No ComfyUI engine is called 'compositor'"),
+        ({}, ("compositor",), 2, "compositor is no ComfyUI engine"),
+        ({}, ("nobody",), 2, "No ComfyUI engine is called 'nobody'"),
         ({SERVERS: "http://127.0.0.1:9"}, ("local_comfyui",), 4, "No server answers"),
         ({SERVERS: "nowhere"}, ("local_comfyui",), 2, "nowhere is no server"),
     ],

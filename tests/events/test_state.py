@@ -203,6 +203,17 @@ def test_an_accepted_handle_is_kept_for_the_next_attempt() -> None:
     assert (job.cost, job.cost_unsettled) == (0.5, 0.0)
 
 
+def test_an_accepted_create_is_paid_for_once() -> None:
+    """Its clip came, its drawing failed: whoever draws over it again finds it paid for."""
+    job = job_after(*DOUBT, settled("theirs"), ask(2), failed(Reason.CRASHED, 2, cost=0.5))
+    segment = job.segments[0]
+    assert (None, True) == (segment.generation, segment.paid)
+    assert (0.5, 0.0) == (job.cost, job.cost_unsettled)
+    unbilled = job_after(*DOUBT, settled("theirs"), ask(2), failed(Reason.TIMEOUT, 2, cost=0.0))
+    # Nobody pays for another one: what a person accepted is a create of this segment for good.
+    assert unbilled.segments[0].generation is not None
+
+
 def test_a_late_body_ends_the_doubt() -> None:
     """The outcome is known after all, and so is its cost."""
     job = job_after(*DOUBT, rendered())

@@ -188,6 +188,7 @@ class PaidWorld(World):
         restless: float = 0.0,
         step_deaths: float = 0.0,
         budget: BudgetLimits | None = None,
+        settle_wait_s: float | None = None,
     ) -> None:
         bound = {"dear": 60.0, "dearer": 60.0}
         limits = Limits(
@@ -195,6 +196,7 @@ class PaidWorld(World):
             no_progress_s=bound,
             too_long_s=dict.fromkeys(bound, 300.0),
             circuit_open_s=60.0,
+            settle_wait_s=settle_wait_s,
             budget=budget or BudgetLimits(),
         )
         super().__init__(folder, seed, faults, restless=restless, limits=limits)

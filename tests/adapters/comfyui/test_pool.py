@@ -61,7 +61,9 @@ async def test_a_dead_server_is_left_alone_for_a_while(three: Bench) -> None:
     dead = three.servers[0]
     await dead.kill()
     await clips(three, 2)
-    assert (await three.generator.health()).ok
+    health = await three.generator.health()
+    assert (True, True) == (health.ok, dead.url in health.detail)
+    assert "1 of 3 servers cannot be asked" in health.detail
     await dead.restart()
     before = len(dead.requests)
     await three.clip()

@@ -37,7 +37,8 @@ def test_options_lie_over_the_declaration() -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"price": None}, "options: price: is missing: what a clip costs in EUR"),
+        ({"price": None}, "options: price: is missing, and none is assumed"),
+        ({"price": None}, "PYTOON_ENGINES__PAID__OPTIONS__PRICE='{per_second: 0.05}'"),
         ({"prize": 1}, "prize: 1: no such key; did you mean 'price'?"),
         ({"settings": {"modle": "x"}}, "settings.modle: no such setting; there are model"),
         ({"base_url": "api.example.com"}, "base_url: api.example.com is no address"),

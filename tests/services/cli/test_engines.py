@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 
 from events.jetstream import JetStreamLog
+from events.log import Tail
 from events.notices import CircuitOpened, Posting
 from events.types import Reason
 from services.home import read_json
+from tests.builders import JOB
+from tests.events.test_state import PLANNED, ask, failed
 from tests.services.cli.conftest import Person
 
 
@@ -55,4 +59,53 @@ def test_the_log_tells_how_they_did(settled: Person) -> None:
     told = engine(settled, "null")
     assert ("open", 3) == (told["circuit"], told["failures_in_a_row"])
     assert str(told["circuit_until"]).startswith("20")
+    assert str(told["last_rendered"]).startswith("20")
+    assert [] == told["last_failures"]
     assert "circuit open: 3 failures, left alone until" in settled.call("engines").out
+
+
+def test_the_last_failures_are_told(settled: Person) -> None:
+    """When, of which segment, why and in which words."""
+
+    async def append() -> None:
+        run = read_json(settled.home.run_json)
+        log = await JetStreamLog.connect(str(run["url"]), token=str(run["token"]))
+        doubt = failed(Reason.UNAVAILABLE, cost=0.0)
+        await log.append(Tail(job_id=JOB), (*PLANNED, ask(), doubt), source="test")
+        await log.close()
+
+    asyncio.run(append())
+    folder = settled.folder / "config"
+    folder.mkdir()
+    hosted = {"PYTOON_CONFIG": str(folder), "PYTOON_ENGINES__NULL__ENABLED": "false"}
+    options = {"declaration": "luma", "price": {"per_clip": 0.5}}
+    entries = [{"name": "paid", "kind": "hosted", "options": options}]
+    entries += [{"name": name, "kind": name} for name in ("compositor", "null")]
+    (folder / "engines.yaml").write_text(json.dumps({"engines": entries}))
+    (told,) = (e for e in settled.call("engines", "--json", **hosted).told if e["name"] == "paid")
+    (last,) = told["last_failures"]
+    assert (JOB, 0, 1, "unavailable") == (
+        last["job_id"],
+        last["segment"],
+        last["attempt"],
+        last["reason"],
+    )
+    assert "set LUMA_AGENTS_API_KEY" in told["detail"]
+    lines = settled.call("engines", **hosted).out
+    assert f"{last['time']} {JOB}, segment 1: unavailable: {last['detail']}" in lines
+
+
+def test_the_days_money(settled: Person) -> None:
+    """Spent, reserved and the caps; a day without a create has an empty account."""
+    caps = {"PYTOON_BUDGET__PER_DAY": "20"}
+    told = settled.call("engines", "budget", "--date", "2026-11-25", "--json", **caps).told
+    assert {
+        "date": "2026-11-25",
+        "currency": "EUR",
+        "spent": 0.0,
+        "reserved": 0.0,
+        "per_day": 20.0,
+        "per_job": None,
+    } == told
+    line = settled.call("engines", "budget", "--date", "2026-11-25", **caps).out
+    assert "budget of 2026-11-25 (UTC): 0 EUR spent, 0 reserved; 20 EUR a day, no cap a film" in line
