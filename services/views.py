@@ -6,7 +6,7 @@ The shapes with ``_view`` are contracts: scripts rely on their keys.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -165,9 +165,22 @@ def end_reason(job: Job) -> str | None:
             return None
 
 
-def downgrade_line(downgrade: Downgrade) -> str:
-    """A step down the ladder in words."""
-    what = "the film" if downgrade.segment is None else f"segment {downgrade.segment + 1}"
+def downgrade_lines(downgrades: Sequence[Downgrade]) -> list[str]:
+    """All steps down the ladder in words; segments that took the same one share a line."""
+    alike: dict[tuple[bool, Downgrade], list[Downgrade]] = {}
+    for told in downgrades:
+        step = msgspec.structs.replace(told, segment=None)
+        alike.setdefault((told.segment is None, step), []).append(told)
+    return [downgrade_line(*each) for each in alike.values()]
+
+
+def downgrade_line(downgrade: Downgrade, *alike: Downgrade) -> str:
+    """A step down the ladder in words, and which other segments took the ``alike`` one."""
+    segments = sorted(each.segment for each in (downgrade, *alike) if each.segment is not None)
+    numbers = [str(segment + 1) for segment in segments]
+    what = f"segment {numbers[0]}" if numbers else "the film"
+    if alike and numbers:
+        what = f"segments {', '.join(numbers[:-1])} and {numbers[-1]}"
     before, after = _rung_words(downgrade.from_rung), _rung_words(downgrade.to_rung)
     detail = f": {downgrade.detail}" if downgrade.detail else ""
     return f"{what} went from {before} to {after} ({downgrade.reason.value}{detail})"
@@ -202,7 +215,7 @@ def status_lines(job: Job, output: Path | None = None) -> list[str]:
         lines.append(f"  film: {output}")
     if (cost := cost_line(job)) is not None:
         lines.append(f"  {cost}")
-    lines += [f"  downgrade: {downgrade_line(downgrade)}" for downgrade in job.downgrades]
+    lines += [f"  downgrade: {line}" for line in downgrade_lines(job.downgrades)]
     lines += [f"  warning: {warned.message}" for warned in job.warnings]
     lines += [f"  problem: {problem}" for problem in job.problems]
     lines += [f"  rejected: {problem_line(problem)}" for problem in rejections(job)]

@@ -14,7 +14,7 @@ from services.cli.telling import Lines, Live, Teller
 from services.cli.watching import film_path, save_film, watch
 from services.views import (
     cost_line,
-    downgrade_line,
+    downgrade_lines,
     end_reason,
     problem_line,
     rejections,
@@ -81,8 +81,8 @@ def _tell_film(job: Job, history: tuple[Recorded, ...], saved: Path | None) -> N
     click.echo(f"  {took}")
     if (cost := cost_line(job)) is not None:
         click.echo(f"  {cost}")
-    for downgrade in job.downgrades:
-        click.echo(f"  downgrade: {downgrade_line(downgrade)}")
+    for line in downgrade_lines(job.downgrades):
+        click.echo(f"  downgrade: {line}")
     for warned in job.warnings:
         click.echo(f"  warning: {warned.message}")
 

@@ -8,6 +8,7 @@ import msgspec
 
 from events.spec import Warned
 from events.types import (
+    Downgrade,
     Foreign,
     Problem,
     Reason,
@@ -22,6 +23,7 @@ from events.types import (
 )
 from services.views import (
     cost_line,
+    downgrade_lines,
     end_reason,
     event_view,
     option_of,
@@ -104,6 +106,24 @@ def test_a_failed_segment_says_why() -> None:
         "(out_of_memory: 600 MB)"
     )
     assert expected in status_lines(job)
+
+
+def test_segments_that_took_the_same_step_share_a_line() -> None:
+    """A film whose engine is down is not told so once a segment."""
+
+    def step(segment: int | None, detail: str) -> Downgrade:
+        return Downgrade(
+            segment=segment, from_rung=LADDER[0], to_rung=LADDER[2],
+            reason=Reason.UNAVAILABLE, detail=detail,
+        )  # fmt: skip
+
+    told = [step(2, "away"), step(0, "away"), step(1, "left alone"), step(4, "away")]
+    went = "went from null OVERLAY to compositor MEME_TEXT (unavailable"
+    assert [
+        f"segments 1, 3 and 5 {went}: away)",
+        f"segment 2 {went}: left alone)",
+        f"the film {went}: away)",
+    ] == downgrade_lines([*told, step(None, "away")])
 
 
 def test_a_rejection_names_field_option_value_limit_and_hint() -> None:
