@@ -63,7 +63,9 @@ class ComfyGenerator:
         told = "; ".join(sick)
         if not sick or len(sick) == len(found):
             return Health(ok=not sick, detail=told)
-        return Health(ok=True, detail=f"{len(sick)} of {len(found)} servers cannot be asked: {told}")
+        return Health(
+            ok=True, detail=f"{len(sick)} of {len(found)} servers cannot be asked: {told}"
+        )
 
     async def generate(
         self,

@@ -80,7 +80,9 @@ def declared_for(
     if price is None:
         currency = config.budget.currency
         variable = f"PYTOON_ENGINES__{settings.name.upper()}__OPTIONS__PRICE"
-        allowed = f"is missing, and none is assumed: say what a clip costs you in {currency}, as in"
+        allowed = (
+            f"is missing, and none is assumed: say what a clip costs you in {currency}, as in"
+        )
         raise ConfigError(where, "price", "", f"{allowed} {variable}='{{per_second: 0.05}}'")
     offers = declared.offers.model_copy(
         update={

@@ -26,6 +26,7 @@ import click
 
 import services
 from services.cli.exits import Unreachable
+from services.cli.settings import fingerprints
 from services.home import Home, Lock, acquire, read_json, write_private
 from services.server import (
     ServerAddress,
@@ -310,7 +311,8 @@ class _Daemon:
             await provide_store(log, config.store)
             round_over, self._moved = asyncio.Event(), False
             watch = asyncio.create_task(self._watch(address, round_over))
-            write_private(self._home.services_json, json.dumps({"pid": os.getpid()}) + "\n")
+            told = {"pid": os.getpid(), "settings": fingerprints(os.environ)}
+            write_private(self._home.services_json, json.dumps(told) + "\n")
             await composition.run_services(
                 ACTORS,
                 home=self._home,

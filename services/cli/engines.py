@@ -12,6 +12,7 @@ import click
 
 from services.cli.checking import check
 from services.cli.rendering import json_option, run_visit
+from services.cli.settings import note_on
 from services.cli.spending import DAY, budget, budget_line, budget_view
 from services.cli.visit import Visit, arrive, nats_option
 
@@ -57,6 +58,8 @@ def engines(context: click.Context, *, as_json: bool, nats_url: str) -> None:
             run_visit(arrival, act, lambda: None)
     healths = asyncio.run(_healths(config))
     views = [_view(config, name, healths.get(name), found.get(name)) for name in names]
+    if not nats_url and (note := note_on(Home.find())) is not None:
+        click.echo(note, err=True)
     if as_json:
         click.echo(json.dumps(views, ensure_ascii=False))
         return

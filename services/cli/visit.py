@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 import click
 
 from services.cli.exits import Unreachable
+from services.cli.settings import note_on
 from services.home import Home, read_json
 
 if TYPE_CHECKING:
@@ -114,6 +115,8 @@ class Visit:
 
             connecting = asyncio.create_task(_connect(arrival, settings))
             await ensure_services(arrival.home)
+            if (note := note_on(arrival.home)) is not None:
+                click.echo(note, err=True)
             visit = cls._of(arrival, await connecting)
             visit.keeper = asyncio.create_task(keep_services(arrival.home))
         else:

@@ -34,7 +34,9 @@ def test_attempts_are_counted_by_engine() -> None:
 def test_the_last_failures_are_told_one_by_one() -> None:
     """The newest first, with their time, segment and words; and when it last did its work."""
     past = history(
-        rendered(cost=0.5), *(failed(Reason.TIMEOUT, number) for number in range(1, 6)), timed_out(6)
+        rendered(cost=0.5),
+        *(failed(Reason.TIMEOUT, number) for number in range(1, 6)),
+        timed_out(6),
     )
     paid = records(past)["paid"]
     assert FAILURES_TOLD_MAX == len(paid.last) == 3

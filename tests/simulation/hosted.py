@@ -39,7 +39,7 @@ SEGMENTS_MAX, ATTEMPTS_MAX = 8, 40
 
 
 class Drawn:
-    """Faults without end, drawn as they come; looks like the queue that a provider takes them of."""
+    """Faults without end, drawn as they come, in place of a provider's queue of them."""
 
     def __init__(self, draw: random.Random, kind: str, likely: float) -> None:
         self._draw, self._kinds, self._likely = draw, tuple(faults_of(kind)), likely

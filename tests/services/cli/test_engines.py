@@ -13,7 +13,7 @@ from events.types import Reason
 from services.home import read_json
 from tests.builders import JOB
 from tests.events.test_state import PLANNED, ask, failed
-from tests.services.cli.conftest import Person
+from tests.services.cli.conftest import Called, Person
 
 
 def engine(person: Person, name: str) -> dict[str, object]:
@@ -66,6 +66,8 @@ def test_the_log_tells_how_they_did(settled: Person) -> None:
 
 def test_the_last_failures_are_told(settled: Person) -> None:
     """When, of which segment, why and in which words."""
+    # Whoever asks for a film has services and a server run for a while.
+    assert settled.call("render", "--preset", "overlay_classic", "--duration", "2").code == 0
 
     async def append() -> None:
         run = read_json(settled.home.run_json)
@@ -77,12 +79,17 @@ def test_the_last_failures_are_told(settled: Person) -> None:
     asyncio.run(append())
     folder = settled.folder / "config"
     folder.mkdir()
-    hosted = {"PYTOON_CONFIG": str(folder), "PYTOON_ENGINES__NULL__ENABLED": "false"}
     options = {"declaration": "luma", "price": {"per_clip": 0.5}}
     entries = [{"name": "paid", "kind": "hosted", "options": options}]
     entries += [{"name": name, "kind": name} for name in ("compositor", "null")]
     (folder / "engines.yaml").write_text(json.dumps({"engines": entries}))
-    (told,) = (e for e in settled.call("engines", "--json", **hosted).told if e["name"] == "paid")
+
+    def call(*arguments: str) -> Called:
+        return settled.call(
+            *arguments, PYTOON_CONFIG=str(folder), PYTOON_ENGINES__NULL__ENABLED="false"
+        )
+
+    (told,) = (view for view in call("engines", "--json").told if view["name"] == "paid")
     (last,) = told["last_failures"]
     assert (JOB, 0, 1, "unavailable") == (
         last["job_id"],
@@ -91,14 +98,14 @@ def test_the_last_failures_are_told(settled: Person) -> None:
         last["reason"],
     )
     assert "set LUMA_AGENTS_API_KEY" in told["detail"]
-    lines = settled.call("engines", **hosted).out
+    lines = call("engines").out
     assert f"{last['time']} {JOB}, segment 1: unavailable: {last['detail']}" in lines
 
 
-def test_the_days_money(settled: Person) -> None:
+def test_the_days_money(person: Person) -> None:
     """Spent, reserved and the caps; a day without a create has an empty account."""
-    caps = {"PYTOON_BUDGET__PER_DAY": "20"}
-    told = settled.call("engines", "budget", "--date", "2026-11-25", "--json", **caps).told
+    asked = ("engines", "budget", "--date", "2026-11-25")
+    told = person.call(*asked, "--json", PYTOON_BUDGET__PER_DAY="20").told
     assert {
         "date": "2026-11-25",
         "currency": "EUR",
@@ -107,5 +114,6 @@ def test_the_days_money(settled: Person) -> None:
         "per_day": 20.0,
         "per_job": None,
     } == told
-    line = settled.call("engines", "budget", "--date", "2026-11-25", **caps).out
-    assert "budget of 2026-11-25 (UTC): 0 EUR spent, 0 reserved; 20 EUR a day, no cap a film" in line
+    line = person.call(*asked, PYTOON_BUDGET__PER_DAY="20").out
+    assert "budget of 2026-11-25 (UTC): 0 EUR spent, 0 reserved; 20 EUR a day" in line
+    assert "no cap a film (PYTOON_BUDGET__PER_DAY" in line

@@ -252,7 +252,7 @@ async def test_an_outcome_that_comes_after_the_cancel() -> None:
 
 
 async def test_only_who_reserved_lets_go() -> None:
-    """Of two processes at one create both may see the cancel; one tells, so that none tells twice."""
+    """Of two processes at one create both may see the cancel; only one tells of the cost."""
     log = await begun()
     first = await ledger_on(log)
     await first.intend("key", 0.5)
