@@ -17,8 +17,11 @@ class Disk:
         self.folder = folder
         self.pictures: set[str] = set()
 
-    def upload(self, request: Request) -> Response:
-        """Keep a picture; the same bytes keep their name, others get another one."""
+    def upload(self, request: Request, *, assets: bool = False) -> Response:
+        """Keep a picture; the same bytes keep their name, others get another one.
+
+        With ``assets`` the server keeps a catalogue, and tells the picture's entry, too.
+        """
         if len(request.body) > 104_857_600:
             text = b"Maximum request body size 104857600 exceeded."
             return Response(413, text, {"Content-Type": "text/plain; charset=utf-8"})
@@ -41,7 +44,11 @@ class Disk:
             name = f"{stem} ({number}).{suffix}"
         path.write_bytes(content)
         self.pictures.add(f"{subfolder}/{name}" if subfolder else name)
-        return json_response({"name": name, "subfolder": subfolder, "type": "input"})
+        told: dict[str, Any] = {"name": name, "subfolder": subfolder, "type": "input"}
+        if assets:
+            known = {"name": name, "size": len(content), "tags": ["input", "uploaded"]}
+            told["asset"] = {"id": "b2821d84-67df-411e-8a4a-bace36a5488f", **known}
+        return json_response(told)
 
     def view(self, request: Request) -> Response:
         """A file, or a range of it."""

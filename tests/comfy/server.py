@@ -8,7 +8,6 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -16,6 +15,7 @@ from urllib.parse import unquote
 from tests.comfy.disk import Disk
 from tests.comfy.faults import Rule
 from tests.comfy.films import Ordered, make_film, ordered
+from tests.comfy.item import Item
 from tests.comfy.validation import CLASSES, Judge
 from tests.comfy.wire import Request, Response, Socket, Wire, json_response
 
@@ -29,25 +29,6 @@ NO_MEMORY = (
     "Allocation on device 0 would exceed allowed memory. (out of memory)\n"
     "Currently allocated: 14.9 GiB\n"
 )
-
-
-@dataclass
-class Item:
-    """A prompt and what has become of it."""
-
-    number: int
-    prompt_id: str
-    graph: dict[str, Any]
-    extra: dict[str, Any]
-    outputs: list[str]
-    status: str = "pending"
-    made: dict[str, Any] = field(default_factory=dict)
-    messages: list[list[Any]] = field(default_factory=list)
-    interrupted: bool = False
-
-    def entry(self) -> list[Any]:
-        """As the queue tells it."""
-        return [self.number, self.prompt_id, self.graph, self.extra, self.outputs]
 
 
 Misdeed = Callable[["ComfyServer", Item, Ordered], Ordered | None]
@@ -75,6 +56,7 @@ class ComfyServer:
         self.rules: list[Rule] = []
         self.mute = False
         self.no_sockets = False
+        self.assets = False
         self.requests: list[Request] = []
         self.log: list[str] = []
         self.wire = Wire(self._handle, self._opened, self._closed, lambda: not self.no_sockets)
@@ -87,6 +69,7 @@ class ComfyServer:
         self.history: dict[str, Item] = {}
         self.sockets: dict[str, Socket] = {}
         self._cache: dict[str, dict[str, Any]] = {}
+        self._node = ""
         self._number = 0
         self._woken = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
@@ -169,7 +152,7 @@ class ComfyServer:
             case _, ["api", "jobs", *rest] if not self.old:
                 return self._jobs(method, rest)
             case "POST", ["upload", "image"]:
-                return self.disk.upload(request)
+                return self.disk.upload(request, assets=self.assets)
             case (("GET" | "HEAD"), ["view"]):
                 return self.disk.view(request)
             case "GET", ["system_stats"]:
@@ -196,6 +179,8 @@ class ComfyServer:
                 return _refused(told | {"details": "No prompt provided"})
             graph = body["prompt"]
             in_api_format = all("class_type" in n or "inputs" in n for n in graph.values())
+            in_api_format &= isinstance(body.get("extra_data", {}), dict)
+            float(body.get("number", 0))
         except (ValueError, TypeError, AttributeError, KeyError):
             in_api_format = False
         if not in_api_format:
@@ -329,7 +314,11 @@ class ComfyServer:
         status = {"status": {"exec_info": {"queue_remaining": self._remaining()}}}
         socket.send("status", {**status, "sid": client_id})
         if not self.old:
-            socket.send("feature_flags", {"supports_preview_metadata": True, "assets": False})
+            flags = {"supports_preview_metadata": True, "assets": self.assets}
+            socket.send("feature_flags", flags)
+        if self.running is not None and self.running.extra["client_id"] == client_id:
+            # To who comes back: where it is, but not at which prompt.
+            socket.send("executing", {"node": self._node})
 
     def _closed(self, socket: Socket) -> None:
         # By id, as the real one does it: the older socket's end makes the newer one deaf.
@@ -338,9 +327,21 @@ class ComfyServer:
                 del self.sockets[client_id]
 
     def _tell(self, item: Item, kind: str, **data: Any) -> None:
-        socket = self.sockets.get(str(item.extra["client_id"]))
-        if socket is not None and not self.mute:
-            socket.send(kind, {**data, "prompt_id": item.prompt_id})
+        client_id = item.extra["client_id"]
+        told = {**data, "prompt_id": item.prompt_id}
+        if self.mute:
+            return
+        if client_id is None and kind.startswith("progress"):
+            # What is nobody's is everybody's.
+            for each in self.sockets.values():
+                each.send(kind, told)
+        elif (socket := self.sockets.get(str(client_id))) is not None:
+            socket.send(kind, told)
+
+    def _tell_state(self, item: Item, node: str, state: str, value: float = 0.0) -> None:
+        facts = {"value": value, "max": 1.0, "state": state, "prompt_id": item.prompt_id}
+        names = {"node_id": node, "display_node_id": node, "real_node_id": node}
+        self._tell(item, "progress_state", nodes={node: facts | names | {"parent_node_id": None}})
 
     def _tell_status(self) -> None:
         for socket in self.sockets.values():
@@ -395,18 +396,26 @@ class ComfyServer:
         saves = item.outputs[0]
         for node in item.graph:
             if node != saves:
-                self._tell(item, "executing", node=node, display_node=node)
+                self._begin(item, node)
+                self._tell_state(item, node, "finished", 1.0)
+        self._node = sampler
         for step in range(1, self.steps + 1):
             await asyncio.sleep(3600.0 if deed == "hang" and step > 1 else self.step_s)
             if item.interrupted:
                 self._mark_interrupted(item, sampler)
                 return False
+            self._tell_state(item, sampler, "running", step / self.steps)
             self._tell(item, "progress", value=step, max=self.steps, node=sampler)
             if deed in {"oom", "error"} and step == self.steps // 2 + 1:
                 self._mark_error(item, sampler, str(deed))
                 return False
-        self._tell(item, "executing", node=saves, display_node=saves)
+        self._begin(item, saves)
         return True
+
+    def _begin(self, item: Item, node: str) -> None:
+        self._node = node
+        self._tell_state(item, node, "running")
+        self._tell(item, "executing", node=node, display_node=node)
 
     async def _save(self, item: Item, output: str, deed: str | Misdeed) -> None:
         film = ordered(item.graph, output)
@@ -416,6 +425,8 @@ class ComfyServer:
         name = f"{stem}_{number:05}_.mp4"
         made = film if isinstance(deed, str) else deed(self, item, film)
         entry = {"filename": name, "subfolder": place, "type": "output"}
+        if self.assets:
+            entry["id"] = str(uuid.uuid4())
         item.made = item.made or {output: {"images": [entry], "animated": [True]}}
         if made is not None:
             await asyncio.to_thread(make_film, folder / name, made, item.graph)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -166,11 +167,75 @@ async def test_the_socket_tells_in_that_order(
         while "executing nothing" not in kinds:
             message = json.loads(await asyncio.wait_for(socket.recv(), 5))
             kind = message["type"]
+            if kind == "progress_state":
+                # It lies between all others; the test below looks at it.
+                continue
             if kind == "executing" and message["data"]["node"] is None:
                 kind = "executing nothing"
             if not kinds or kinds[-1] != kind:
                 kinds.append(kind)
     assert CAPTURES["sequence"] == kinds
+
+
+async def test_the_state_of_nodes_is_told_alike(
+    server: ComfyServer, client: httpx.AsyncClient
+) -> None:
+    """Before each node, and with each step, by the shape of the captured ones."""
+    states: list[Any] = []
+    async with connect(server.url.replace("http", "ws") + "/ws?clientId=me") as socket:
+        await client.post("/prompt", json={"prompt": _another(), "client_id": "me"})
+        while not states or "executing nothing" != states[-1]:
+            message = json.loads(await asyncio.wait_for(socket.recv(), 5))
+            data = message["data"]
+            if message["type"] == "progress_state":
+                assert SHAPES["progress_state"] == sorted(data)
+                (node,) = data["nodes"].values()
+                assert SHAPES["progress_state node"] == sorted(node)
+                states.append((node["node_id"], node["state"]))
+            elif message["type"] == "executing":
+                states.append(data["node"] or "executing nothing")
+    assert [("1", "running"), "1", ("1", "finished")] == states[:3]
+    assert [("5", "running"), "5", "executing nothing"] == states[-3:]
+
+
+async def test_what_is_nobodys_is_told_to_all(
+    server: ComfyServer, client: httpx.AsyncClient
+) -> None:
+    """Progress of a prompt without a client id goes to every socket; nothing else of it does."""
+    kinds: set[str] = set()
+    async with connect(server.url.replace("http", "ws") + "/ws?clientId=me") as socket:
+        answer = await client.post("/prompt", json={"prompt": _another()})
+        item = server.items[answer.json()["prompt_id"]]
+        await until(lambda: item.status == "completed")
+        with contextlib.suppress(TimeoutError):
+            while True:
+                kinds.add(json.loads(await asyncio.wait_for(socket.recv(), 0.3))["type"])
+    assert {"progress", "progress_state", "status", "feature_flags"} == kinds
+
+
+async def test_who_comes_back_is_told_a_node_and_no_prompt(
+    server: ComfyServer, client: httpx.AsyncClient
+) -> None:
+    """After the first messages; nothing that was told before is told again."""
+    server.runs = ["hang"]
+    await client.post("/prompt", json={"prompt": _another(), "client_id": "me"})
+    await until(lambda: server.running)
+    async with connect(server.url.replace("http", "ws") + "/ws?clientId=me") as socket:
+        for expected in ("status", "feature_flags", "executing"):
+            message = json.loads(await asyncio.wait_for(socket.recv(), 5))
+            assert expected == message["type"]
+    assert ["node"] == list(message["data"])
+
+
+async def test_a_server_with_a_catalogue_tells_more(
+    server: ComfyServer, client: httpx.AsyncClient
+) -> None:
+    """An upload's answer has its entry, and each saved file an id."""
+    server.assets = True
+    answer = await client.post("/upload/image", files={"image": ("a.png", b"one", "image/png")})
+    assert ["asset", "name", "subfolder", "type"] == sorted(answer.json())
+    (made,) = (await ended(server)).made.values()
+    assert ["filename", "id", "subfolder", "type"] == sorted(made["images"][0])
 
 
 async def test_files_are_shown_alike(server: ComfyServer, client: httpx.AsyncClient) -> None:

@@ -64,17 +64,22 @@ class Judge:
         """What is wrong with the nodes that the outputs depend on, by node."""
         found: Faults = {}
         for output in outputs:
-            self._walk(graph, output, output, found, set())
+            self._walk(graph, (output,), found, set())
         return found
 
     def _walk(
-        self, graph: Mapping[str, Any], key: str, output: str, found: Faults, seen: set[str]
+        self, graph: Mapping[str, Any], path: tuple[str, ...], found: Faults, seen: set[str]
     ) -> None:
+        """Judge the last node of a path that begins at an output, and what it depends on."""
+        output, key = path[0], path[-1]
+        if key in path[:-1]:
+            self._note_cycle(graph, path, found)
+            return
         if key in seen:
             return
         seen.add(key)
         node = graph[key]
-        inputs = node.get("inputs", {})
+        inputs = node["inputs"]
         declared = self._classes[node["class_type"]]["input"]
         errors = []
         for name, config in declared["required"].items():
@@ -86,15 +91,29 @@ class Judge:
                 )
                 continue
             errors += self._value(graph, node["class_type"], name, config, inputs[name])
-        for value in inputs.values():
+        for name, value in inputs.items():
             if _is_link(value) and value[0] in graph:
-                self._walk(graph, value[0], output, found, seen)
+                try:
+                    self._walk(graph, (*path, value[0]), found, seen)
+                except (KeyError, IndexError) as error:
+                    config = {**declared["required"], **declared.get("optional", {})}[name]
+                    told = _inner(error, name, config, value)
+                    _note(found, graph, value[0], output, [told])
         if errors:
-            entry = found.setdefault(
-                key,
-                {"errors": errors, "dependent_outputs": [], "class_type": node["class_type"]},
-            )
-            entry["dependent_outputs"].append(output)
+            _note(found, graph, key, output, errors)
+
+    def _note_cycle(self, graph: Mapping[str, Any], path: tuple[str, ...], found: Faults) -> None:
+        """What was come back to, and all that lies between, depend on themselves."""
+        circle = path[path.index(path[-1]) : -1]
+        words = [f"{key} ({graph[key]['class_type']})" for key in (*circle, circle[0])]
+        for key in circle:
+            error = {
+                "type": "dependency_cycle",
+                "message": "Dependency cycle detected",
+                "details": " -> ".join(words),
+                "extra_info": {"node_id": key, "cycle_nodes": list(circle)},
+            }
+            _note(found, graph, key, path[0], [error])
 
     def _value(
         self, graph: Mapping[str, Any], kind: str, name: str, config: list[Any], value: Any
@@ -161,6 +180,29 @@ def _number(name: str, config: list[Any], value: Any) -> list[dict[str, Any]]:
         message = f"Value {number} bigger than max of {bounds['max']}"
         return [_error("value_bigger_than_max", message, name, name, **facts)]
     return []
+
+
+def _note(
+    found: Faults, graph: Mapping[str, Any], key: str, output: str, errors: list[dict[str, Any]]
+) -> None:
+    kind = graph[key]["class_type"]
+    entry = found.setdefault(key, {"errors": errors, "dependent_outputs": [], "class_type": kind})
+    entry["dependent_outputs"].append(output)
+
+
+def _inner(error: Exception, name: str, config: Any, link: list[Any]) -> dict[str, Any]:
+    """A node that cannot even be judged: told where its judging was asked for."""
+    return _error(
+        "exception_during_inner_validation",
+        "Exception when validating inner node",
+        str(error),
+        name,
+        input_config=config,
+        exception_message=str(error),
+        exception_type=type(error).__name__,
+        traceback=[],
+        linked_node=link,
+    )
 
 
 def _is_link(value: Any) -> bool:

@@ -72,6 +72,25 @@ async def test_a_clip_that_begins_with_a_picture(bench: Bench) -> None:
     assert ["pytoon/job-1/0-a1.png"] == texts(graph, "LoadImage", "image")
 
 
+async def test_a_server_with_a_catalogue(bench: Bench) -> None:
+    """It tells more with uploads and files; the clip is the same."""
+    bench.server.assets = True
+    clip = await bench.clip(asked(still=still(bench.folder)))
+    assert (128, 192, 13, 24.0) == facts_of(clip.path)
+
+
+async def test_work_of_others_is_no_progress_of_ours(bench: Bench) -> None:
+    """Progress of a prompt without a client id comes to every socket."""
+    bench.server.steps, bench.server.step_s = 10, 0.05
+    theirs = bench.server.enqueue(of_somebody_else())
+    theirs.extra["client_id"] = None
+    work = asyncio.create_task(bench.clip())
+    await until(lambda: theirs.status == "completed")
+    assert [] == [frames for frames, _ in bench.told if frames]
+    await work
+    assert (12, 12) == bench.told[-1]
+
+
 async def test_the_name_that_the_server_chose_is_used(bench: Bench) -> None:
     """Somebody else's picture of that name stays what it is."""
     taken = bench.server.folder / "input/pytoon/job-1/0-a1.png"
