@@ -130,6 +130,25 @@ ProgressCallback = Callable[[int, int], None]
 """Called with frames done and frames in all; cheap, from the event loop's thread."""
 
 
+class Preview(Struct, frozen=True, kw_only=True):
+    """A picture of work that is not done: what an engine sent, for a browser to decode."""
+
+    media_type: str
+    content: bytes
+
+
+class Showing:
+    """A progress callback that previews may be shown to as well; others are only told numbers."""
+
+    def __init__(self, tell: ProgressCallback, show: Callable[[Preview], None]) -> None:
+        self._tell = tell
+        self.show = show
+
+    def __call__(self, done: int, total: int) -> None:
+        """As any progress callback."""
+        self._tell(done, total)
+
+
 class Ledger(Protocol):
     """What the log knows of an attempt's generation, and where more of it is noted."""
 

@@ -29,6 +29,7 @@ from adapters.base import (
     ProgressCallback,
     SegmentResult,
     SegmentWork,
+    Showing,
     StoreError,
 )
 from adapters.compositor import CompositorEngine, drawn_from
@@ -374,7 +375,7 @@ def _part_of(progress: ProgressCallback, first: int, last: int, whole: int) -> P
         if total > 0:
             progress(first + (last - first) * min(done, total) // total, whole)
 
-    return tell
+    return Showing(tell, progress.show) if isinstance(progress, Showing) else tell
 
 
 async def _acquired(lock: asyncio.Lock, cancel: asyncio.Event) -> None:

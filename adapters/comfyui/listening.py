@@ -1,4 +1,4 @@
-"""The socket of a server, for one prompt: how far it is, and that it may have ended.
+"""The socket of a server, for one prompt: how far it is, how it looks, and that it may have ended.
 
 All of it is a hint.  There is no replay after a break, a second socket with the same id can stay
 deaf, a proxy may not let it through: work goes on without it, and the poll says what is true.
@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import math
+import struct
 import time
 from types import TracebackType
 from typing import Any, Self
@@ -18,11 +19,22 @@ from urllib.parse import quote
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
+from adapters.base import Preview
+
 RETRY_S = 2.0
 """Seconds between two tries to open the socket again."""
 
 MESSAGE_BYTES_MAX = 64_000_000
 """Previews are pictures; nothing else is as large."""
+
+PREVIEW_BYTES_MAX = 200_000
+"""A larger one is not handed on: it would not fit into a message about progress."""
+PICTURES = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n": "image/png"}
+"""How a preview may begin, and what it is then."""
+
+_HEAD = struct.Struct(">II")
+_PLAIN, _WITH_FACTS = 1, 4
+"""Kinds of binary messages: a preview, and one with JSON before it that says of which prompt."""
 
 ENDINGS = frozenset({"execution_success", "execution_error", "execution_interrupted"})
 
@@ -31,7 +43,8 @@ class Listener:
     """Listens for one prompt, from before it is queued until it has ended.
 
     ``share`` (0 to 1) is how much of the sampling is done, ``heard_s`` the monotonic time of the
-    last word about the prompt, ``connected`` whether words could come at all.
+    last word about the prompt, ``connected`` whether words could come at all.  ``preview`` is the
+    last picture that was sent; servers send some only when they are started to.
     """
 
     def __init__(self, server: str, client_id: str, *, open_s: float) -> None:
@@ -44,6 +57,7 @@ class Listener:
         self.share = 0.0
         self.heard_s = 0.0
         self.connected = False
+        self.preview: Preview | None = None
         self.ended = asyncio.Event()
 
     async def __aenter__(self) -> Self:
@@ -89,6 +103,7 @@ class Listener:
     async def _hear(self, socket: ClientConnection) -> None:
         async for message in socket:
             if not isinstance(message, str):
+                self._see(message)
                 continue
             try:
                 told = json.loads(message)
@@ -97,6 +112,25 @@ class Listener:
             data = told.get("data") if isinstance(told, dict) else None
             if isinstance(data, dict) and data.get("prompt_id") == self.prompt_id:
                 self._note(str(told.get("type")), data)
+
+    def _see(self, message: bytes) -> None:
+        """Keep a preview.  One that does not say of which prompt it is comes to who asked for it
+        alone, and we ask under another id for each prompt.
+        """
+        if len(message) <= _HEAD.size:
+            return
+        kind, number = _HEAD.unpack_from(message)
+        content = message[_HEAD.size :]
+        if kind == _WITH_FACTS:
+            if self.prompt_id.encode() not in content[:number]:
+                return
+            content = content[number:]
+        elif kind != _PLAIN:
+            return
+        media_type = next((PICTURES[head] for head in PICTURES if content.startswith(head)), "")
+        if media_type and len(content) <= PREVIEW_BYTES_MAX:
+            self.heard_s = time.monotonic()
+            self.preview = Preview(media_type=media_type, content=content)
 
     def _note(self, kind: str, data: dict[str, Any]) -> None:
         self.heard_s = time.monotonic()

@@ -11,11 +11,12 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
-from adapters.base import Ledger, ProgressCallback
+from adapters.base import Ledger, ProgressCallback, Showing
 from adapters.comfyui.attempts import Handle, Try, handle_of, made_try, possible_tries
 from adapters.comfyui.client import Client, Refused, Seen, ServerFault, ServerSilent
 from adapters.comfyui.failures import OutOfMemory, Stuck, Trouble, failed
@@ -137,7 +138,7 @@ class Making:
                     options,
                     started_s=self._started_s,
                     resumed=resumed,
-                    report=self._report,
+                    report=partial(self._report, listener),
                 ).to_end()
         return await self._fetched(client, work, seen)
 
@@ -257,8 +258,12 @@ class Making:
         scale = self._options.smaller if work.small else 1.0
         return self._workflow.shape(ask.width, ask.height, ask.seconds, scale=scale)
 
-    def _report(self, share: float) -> None:
-        """Frames of the film, so that every engine's progress means the same."""
+    def _report(self, listener: Listener, share: float) -> None:
+        """Frames of the film, so that every engine's progress means the same; and how it looks."""
+        preview = listener.preview
+        if preview is not None and isinstance(self._progress, Showing):
+            self._progress.show(preview)
+        listener.preview = None
         done = int(share * self._ask.frames)
         if done > self._told:
             self._told = done

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from adapters.base import (
     Engine,
     EngineFailure,
+    Preview,
     ProgressCallback,
     SegmentResult,
     SegmentWork,
+    Showing,
 )
 from events.log import DurableSpec
 from events.notices import CircuitClosed, CircuitProbed, circuit_state, engine_topic
@@ -45,13 +49,8 @@ class Renderer:
         if command.probe and not await _probes(command, work):
             raise GiveBack("the engine is being probed by another segment", delay_s=PROBE_RETRY_S)
 
-        def progress(done: int, total: int) -> None:
-            facts = {"segment": command.segment, "attempt": command.attempt}
-            frames = {"frames_done": done, "frames": total}
-            work.progress({**facts, "engine": command.rung.engine, **frames})
-
         try:
-            outcome = await _outcome(command, engine, ledger, work, progress)
+            outcome = await _outcome(command, engine, ledger, work, _progress(command, work))
             if isinstance(outcome, SegmentRendered) and ledger.known is not None:
                 await _succeeded(command, work)
             return await ledger.concluded(outcome)
@@ -62,6 +61,28 @@ class Renderer:
             # The store or the disk, not the engine: another try, here or elsewhere, may do.
             msg = f"{type(error).__name__}: {error}"
             raise GiveBack(msg, delay_s=STORE_RETRY_S) from error
+
+
+def _progress(command: RenderSegment, work: Work) -> Showing:
+    """What tells listeners how far a segment is, and shows them how it looks."""
+    frames = command.spec.segments[command.segment].body_frames
+    told: dict[str, Any] = {
+        "segment": command.segment,
+        "attempt": command.attempt,
+        "engine": command.rung.engine,
+        "frames_done": 0,
+        "frames": frames,
+    }
+
+    def tell(done: int, total: int) -> None:
+        told.update(frames_done=done, frames=total)
+        work.progress(dict(told))
+
+    def show(preview: Preview) -> None:
+        content = base64.b64encode(preview.content).decode()
+        work.progress({**told, "preview": f"data:{preview.media_type};base64,{content}"})
+
+    return Showing(tell, show)
 
 
 async def _outcome(

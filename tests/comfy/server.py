@@ -57,6 +57,7 @@ class ComfyServer:
         self.mute = False
         self.no_sockets = False
         self.assets = False
+        self.previews: list[bytes] = []
         self.requests: list[Request] = []
         self.log: list[str] = []
         self.wire = Wire(self._handle, self._opened, self._closed, lambda: not self.no_sockets)
@@ -406,11 +407,18 @@ class ComfyServer:
                 return False
             self._tell_state(item, sampler, "running", step / self.steps)
             self._tell(item, "progress", value=step, max=self.steps, node=sampler)
+            self._show(item)
             if deed in {"oom", "error"} and step == self.steps // 2 + 1:
                 self._mark_error(item, sampler, str(deed))
                 return False
         self._begin(item, saves)
         return True
+
+    def _show(self, item: Item) -> None:
+        """The next binary message, as a server sends them that is started to make previews."""
+        socket = self.sockets.get(str(item.extra["client_id"]))
+        if self.previews and socket is not None and not self.mute:
+            socket.send_binary(self.previews.pop(0))
 
     def _begin(self, item: Item, node: str) -> None:
         self._node = node

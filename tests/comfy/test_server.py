@@ -18,7 +18,8 @@ import pytest_asyncio
 from websockets.asyncio.client import connect
 
 from tests.adapters.comfyui.bench import of_somebody_else, until
-from tests.comfy.server import ComfyServer, Item
+from tests.comfy.item import Item
+from tests.comfy.server import ComfyServer
 
 CAPTURES: dict[str, Any] = json.loads(
     (Path(__file__).resolve().parent.parent / "data/comfyui/captures.json").read_text()

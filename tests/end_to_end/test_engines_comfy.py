@@ -28,7 +28,8 @@ from events.types import (
 )
 from tests.comfy.faults import Rule, garbage, trouble, truncate
 from tests.comfy.films import Ordered
-from tests.comfy.server import ComfyServer, Item, Misdeed
+from tests.comfy.item import Item
+from tests.comfy.server import ComfyServer, Misdeed
 from tests.comfy.wire import Response
 from tests.end_to_end.engines import Works, works
 

@@ -11,7 +11,8 @@ import pytest
 from config.loader import SHIPPED
 from events.types import RenderCompleted, SegmentRendered
 from tests.comfy.films import Ordered
-from tests.comfy.server import ComfyServer, Item
+from tests.comfy.item import Item
+from tests.comfy.server import ComfyServer
 from tests.end_to_end.engines import works
 
 SEGMENTS = 20

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import struct
 import time
 from pathlib import Path
 
-from adapters.base import EngineFailure
+from adapters.base import EngineFailure, Preview, Showing
 from adapters.comfyui.attempts import made_try
 from events.job import Generation
 from events.types import Reason
@@ -110,6 +111,25 @@ async def test_progress_is_told_in_frames_of_the_film(bench: Bench) -> None:
     assert sorted(done) == done
     assert (12, 12) == bench.told[-1]
     assert len(done) > 2
+
+
+async def test_previews_are_shown(bench: Bench) -> None:
+    """What the server sends of a clip in the making, to who can show it, between two looks."""
+    bench.server.steps, bench.server.step_s = 6, 0.1
+    bench.server.previews = [_preview(b"one"), _preview(b"two")]
+    shown: list[Preview] = []
+    told: list[int] = []
+    folder = bench.folder / "shown"
+    folder.mkdir()
+    progress = Showing(lambda done, _: told.append(done), shown.append)
+    await bench.generator.generate(ASK, folder, bench.ledger, progress, bench.cancel)
+    assert [b"\xff\xd8\xffone", b"\xff\xd8\xfftwo"] == [each.content for each in shown]
+    assert {"image/jpeg"} == {each.media_type for each in shown}
+    assert 12 == told[-1]
+
+
+def _preview(content: bytes) -> bytes:
+    return struct.pack(">II", 1, 1) + b"\xff\xd8\xff" + content
 
 
 async def test_nothing_is_posted_that_the_log_refuses(bench: Bench) -> None:

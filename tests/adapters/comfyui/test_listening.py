@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import struct
 import time
 
-from adapters.comfyui.listening import Listener
+import pytest
+
+from adapters.comfyui.listening import PREVIEW_BYTES_MAX, Listener
 from tests.adapters.comfyui.bench import of_somebody_else, until
 from tests.comfy.server import ComfyServer
 
@@ -76,3 +79,36 @@ async def test_what_makes_no_sense_is_passed_over(server: ComfyServer) -> None:
         socket.send("progress", {"prompt_id": "ours", "value": 5, "max": 2})
         await until(lambda: listener.share)
     assert 1.0 == listener.share
+
+
+PNG, JPEG = b"\x89PNG\r\n", b"\xff\xd8\xff"
+OURS, THEIRS = b'{"prompt_id": "ours"}', b'{"prompt_id": "theirs"}'
+
+
+@pytest.mark.parametrize(
+    ("expected", "message"),
+    [
+        ("image/jpeg", struct.pack(">II", 1, 1) + JPEG + b"rest"),
+        ("image/png", struct.pack(">II", 1, 2) + PNG + b"rest"),
+        ("image/jpeg", struct.pack(">II", 4, len(OURS)) + OURS + JPEG + b"rest"),
+        (None, struct.pack(">II", 4, len(THEIRS)) + THEIRS + JPEG + b"rest"),
+        (None, struct.pack(">II", 4, 2**31) + OURS + JPEG + b"rest"),
+        (None, struct.pack(">II", 2, 1) + JPEG + b"rest"),
+        (None, struct.pack(">II", 1, 1) + b"<svg onload=x>"),
+        (None, struct.pack(">II", 1, 1) + JPEG + bytes(PREVIEW_BYTES_MAX)),
+        (None, b"\x00"),
+        (None, b""),
+    ],
+)
+async def test_previews(expected: str | None, message: bytes, server: ComfyServer) -> None:
+    """A picture of our own prompt, of a kind that browsers show, and not too large."""
+    async with listening(server) as listener:
+        listener.prompt_id = "ours"
+        (socket,) = server.sockets.values()
+        socket.send_binary(message)
+        socket.send("progress", {"prompt_id": "ours", "value": 1, "max": 2})
+        await until(lambda: listener.share)
+        assert expected == (listener.preview.media_type if listener.preview else None)
+        if listener.preview is not None:
+            assert listener.preview.content.endswith(b"rest")
+            assert listener.preview.content.startswith((PNG, JPEG))

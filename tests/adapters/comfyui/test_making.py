@@ -25,7 +25,8 @@ from tests.adapters.comfyui.bench import (
 from tests.adapters.ledgers import MemoryLedger
 from tests.comfy.faults import Rule, garbage, trouble, truncate
 from tests.comfy.films import Ordered
-from tests.comfy.server import ComfyServer, Item
+from tests.comfy.item import Item
+from tests.comfy.server import ComfyServer
 from tests.comfy.wire import Response
 
 WELL = (128, 192, 13, 24.0)

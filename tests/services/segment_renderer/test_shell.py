@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -13,9 +14,11 @@ from adapters.base import (
     EngineFailure,
     Health,
     Ledger,
+    Preview,
     ProgressCallback,
     SegmentResult,
     SegmentWork,
+    Showing,
 )
 from events.job import fold
 from events.memory import MemoryLog
@@ -107,7 +110,12 @@ async def begun() -> MemoryLog:
 
 
 async def performed(
-    log: MemoryLog, deed: Deed, *, probe: bool = False, work: RunningWork | None = None
+    log: MemoryLog,
+    deed: Deed,
+    *,
+    probe: bool = False,
+    work: RunningWork | None = None,
+    engine: Engine | None = None,
 ) -> Sequence[Event]:
     """What the command leads to, beyond what it appends itself."""
     work = work or await work_on(log, now_s=NOW_S)
@@ -123,7 +131,7 @@ async def performed(
         quality=0,
         probe=probe,
     )
-    return await Renderer({"paid": Engine(deed)})(command, work)
+    return await Renderer({"paid": engine or Engine(deed)})(command, work)
 
 
 async def circuit(log: MemoryLog) -> CircuitState:
@@ -187,6 +195,44 @@ async def test_an_earlier_process_is_known_whatever_a_replica_says() -> None:
 
     await performed(log, looks, work=work)
     assert "key-1" == seen[0].key
+
+
+async def test_listeners_are_told_and_shown_how_far_it_is() -> None:
+    """In frames, and with the picture that an engine sends of what is not done."""
+    log = await begun()
+    heard: list[dict[str, Any]] = []
+
+    async def hear(facts: dict[str, Any]) -> None:
+        heard.append(facts)
+
+    await log.subscribe_progress(JOB, hear)
+
+    class Shows(Engine):
+        async def render(
+            self,
+            work: SegmentWork,
+            progress: ProgressCallback,
+            cancel: asyncio.Event,
+            ledger: Ledger | None = None,
+        ) -> SegmentResult:
+            assert isinstance(progress, Showing)
+            progress.show(Preview(media_type="image/png", content=b"early"))
+            progress(45, 90)
+            progress.show(Preview(media_type="image/jpeg", content=b"late"))
+            return await super().render(work, progress, cancel, ledger)
+
+    await performed(log, creates, engine=Shows(creates))
+    await asyncio.sleep(0.05)
+    about = {"segment": 0, "attempt": 1, "engine": "paid", "frames": 90}
+    shown = [{key: each.get(key) for key in about} for each in heard]
+    assert [about] * 4 == shown
+    assert [0, 45, 45, 1] == [each["frames_done"] for each in heard]
+    assert [
+        f"data:image/png;base64,{base64.b64encode(b'early').decode()}",
+        None,
+        f"data:image/jpeg;base64,{base64.b64encode(b'late').decode()}",
+        None,
+    ] == [each.get("preview") for each in heard]
 
 
 async def test_a_success_closes_the_circuit() -> None:
