@@ -34,6 +34,19 @@ three asks without any header, as JetStream publishes, and follows the rest by a
 own.  Everything else is published by services alone, each message linked to the one before it by
 its headers.  What a consumer was handed and nobody could read lies in the stream {DEAD_LETTERS}.
 """
+_TOLD = {
+    "service": {"type": "string", "description": "Whose work it is."},
+    "segment": {"type": "integer", "description": "Which segment, from 0."},
+    "attempt": {"type": "integer"},
+    "engine": {"type": "string"},
+    "assembling": {"type": "boolean", "description": "True: the whole film is put together."},
+    "frames_done": {"type": "integer"},
+    "frames": {"type": "integer", "description": "In all."},
+    "preview": {
+        "type": "string",
+        "description": "A picture of what an engine has in the making: a data: URL, JPEG or PNG.",
+    },
+}
 _HEADERS = {
     "ce-id": "The event's id; the same event again has the same one.",
     "ce-type": "The event's type, as in the subject.",
@@ -123,7 +136,7 @@ def _messages() -> Iterator[tuple[str, dict[str, Any]]]:
         {
             "name": _PROGRESS,
             "summary": "How far a job's work is; any of its keys may be missing.",
-            "payload": {"type": "object"},
+            "payload": {"type": "object", "properties": _TOLD},
         },
     )
 

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 FILE_BYTES_MAX = 8 * 1024 * 1024
 FILES_KEPT = 3
 
-_LIBRARIES_QUIETED = ("nats", "asyncio", "httpx", "httpcore")
-"""Their reconnects and the like are told by us where they matter."""
+_LIBRARIES_QUIETED = ("nats", "asyncio", "httpx", "httpcore", "websockets")
+"""Their reconnects and the like are told by us where they matter; and they would tell addresses
+and headers with keys in them.
+"""
 
 
 def set_up(*, level: str = "info", file: Path | None = None) -> None:

@@ -20,11 +20,13 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
-from adapters.comfyui.options import name_of
+from adapters.comfyui.options import name_of, secrets_of
 from adapters.comfyui.workflows import Graph
 from events.spec import Struct
 
 HTTP_BAD = 400
+HTTP_NOBODY = frozenset({401, 403})
+SEEN_CHARS_MAX = 200
 HTTP_NOT_FOUND = 404
 HTTP_TOO_LARGE = 413
 HTTP_FAULT = 500
@@ -88,6 +90,7 @@ class Client:
     def __init__(self, server: str, *, request_s: float, transfer_s: float) -> None:
         self.url = server
         self.name = name_of(server)
+        self._secrets = secrets_of(server)
         self._transfer = httpx.Timeout(request_s, read=transfer_s, write=transfer_s)
         self._http = httpx.AsyncClient(base_url=server, timeout=request_s, trust_env=False)
 
@@ -278,7 +281,7 @@ class Client:
     def _checked(self, response: httpx.Response) -> dict[str, Any]:
         answer = self._answer(response)
         if not isinstance(answer, dict):
-            raise ServerFault(f"{self.name} answered no object: {response.text[:100]}")
+            raise ServerFault(f"{self.name} answered no object: {self._seen(response)}")
         return answer
 
     def _answer(self, response: httpx.Response) -> Any:
@@ -286,12 +289,12 @@ class Client:
         try:
             return response.json()
         except ValueError as error:
-            raise ServerFault(f"{self.name} answered no JSON: {response.text[:100]}") from error
+            raise ServerFault(f"{self.name} answered no JSON: {self._seen(response)}") from error
 
     def _raise_for(self, response: httpx.Response) -> None:
         if response.status_code >= HTTP_FAULT:
-            told_so = response.text[:200]
-            raise ServerFault(f"{self.name} answered {response.status_code}: {told_so}")
+            seen = self._seen(response)
+            raise ServerFault(f"{self.name} answered {response.status_code}: {seen}")
         if response.status_code < HTTP_BAD:
             return
         try:
@@ -301,8 +304,23 @@ class Client:
         faults = _mapping(body.get("node_errors"))
         error = _mapping(body.get("error"))
         words = [str(error.get(key) or "") for key in ("message", "details")]
-        detail = told(faults) or ": ".join(word for word in words if word) or response.text[:200]
-        raise Refused(f"{self.name} answered {response.status_code}: {detail}", faults)
+        detail = self._redacted(told(faults) or ": ".join(word for word in words if word))
+        hint = "; is the name and password in its address right?"
+        raise Refused(
+            f"{self.name} answered {response.status_code}: {detail or self._seen(response)}"
+            + (hint if response.status_code in HTTP_NOBODY else ""),
+            faults,
+        )
+
+    def _seen(self, response: httpx.Response) -> str:
+        """The beginning of an answer, for a person."""
+        return self._redacted(response.text)[:SEEN_CHARS_MAX]
+
+    def _redacted(self, text: str) -> str:
+        """``text`` without the password of the address: a proxy may show what it was sent."""
+        for secret in self._secrets:
+            text = secret.redact(text)
+        return text
 
 
 def told(faults: Mapping[str, Any]) -> str:

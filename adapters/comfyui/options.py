@@ -8,10 +8,11 @@ from __future__ import annotations
 import ipaddress
 import json
 from typing import Annotated, Self
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from adapters.secret import Secret
 from config.errors import ConfigError
 from config.models import EngineSettings, Model, NotNegative
 from config.wording import limit_of, nearest, shown
@@ -77,9 +78,9 @@ class ComfyOptions(Model):
         for server in plain:
             parts = urlsplit(server)
             if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
-                raise ValueError(
-                    f"{shown(server)} is no server: write it as http://127.0.0.1:8188"
-                )
+                # Without what stands before an @: a password may be a part of it.
+                told = shown(server.rpartition("@")[2])
+                raise ValueError(f"{told} is no server: write it as http://127.0.0.1:8188")
         twice = sorted({name_of(server) for server in plain if plain.count(server) > 1})
         if twice:
             raise ValueError(f"named twice: {', '.join(twice)}")
@@ -143,6 +144,15 @@ def name_of(server: str) -> str:
     host = f"[{host}]" if ":" in host else host
     place = f"{host}:{parts.port}" if parts.port else host
     return urlunsplit((parts.scheme, place, parts.path, "", ""))
+
+
+def secrets_of(server: str) -> tuple[Secret, ...]:
+    """What an address has to prove who we are, in each form in which it is sent."""
+    parts = urlsplit(server)
+    if not parts.password:
+        return ()
+    name, word = unquote(parts.username or ""), unquote(parts.password)
+    return Secret(f"{name}:{word}"), Secret(word)
 
 
 def _is_loopback(host: str) -> bool:

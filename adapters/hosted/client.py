@@ -20,7 +20,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 import httpx
 
 from adapters.hosted.declaration import Declaration
-from adapters.hosted.secret import Secret
+from adapters.secret import Secret
 from events.spec import Struct
 
 ANSWER_BYTES_MAX = 8_000_000

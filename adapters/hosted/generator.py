@@ -30,8 +30,8 @@ from adapters.hosted.following import Follower, now_s
 from adapters.hosted.handing import Hander
 from adapters.hosted.handles import Handle, answered, read
 from adapters.hosted.options import HostedOptions
-from adapters.hosted.secret import Secret
 from adapters.hosted.selecting import text
+from adapters.secret import Secret
 from adapters.workers import WorkerPool
 from events.job import Generation
 from events.spec import Archetype

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from adapters.hosted.generator import HostedGenerator
 from adapters.hosted.options import declared_for, options_of
-from adapters.hosted.secret import SecretMissing, read_secret
+from adapters.secret import SecretMissing, read_secret
 from config.models import EngineSettings
 
 if TYPE_CHECKING:

@@ -58,6 +58,7 @@ class ComfyServer:
         self.no_sockets = False
         self.assets = False
         self.previews: list[bytes] = []
+        self.login = ""
         self.requests: list[Request] = []
         self.log: list[str] = []
         self.wire = Wire(self._handle, self._opened, self._closed, lambda: not self.no_sockets)
@@ -113,6 +114,8 @@ class ComfyServer:
         if in_api and not path.startswith("/api/jobs"):
             request.path = path = path.removeprefix("/api")
         self.requests.append(request)
+        if self.login and request.headers.get("authorization") != self.login:
+            return Response(401, f"who is {request.headers.get('authorization')}?".encode())
         rule = next((r for r in self.rules if r.means(request)), None)
         if rule is not None:
             rule.times -= 1

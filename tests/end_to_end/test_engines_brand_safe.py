@@ -86,7 +86,7 @@ def clip(tmp_path: Path) -> bytes:
 
 SAFE = [
     pytest.param("overlay_classic", False, id="overlay"),
-    pytest.param("meme_smooth", True, id="meme"),
+    pytest.param("meme_smooth", True, id="meme", marks=pytest.mark.slow),
 ]
 PICTURED = [("meme_smooth", False), ("product_hero_clean", False)]
 

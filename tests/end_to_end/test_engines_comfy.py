@@ -7,6 +7,7 @@ the server where another try may do, else composed, with the downgrade told.
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -32,6 +33,7 @@ from tests.comfy.item import Item
 from tests.comfy.server import ComfyServer, Misdeed
 from tests.comfy.wire import Response
 from tests.end_to_end.engines import Works, works
+from tests.logged import logged
 
 PRODUCT = SHIPPED / "demo" / "product.png"
 SMALLER = "generated_smaller"
@@ -154,7 +156,7 @@ CASES = (
 
 
 @asynccontextmanager
-async def before(server: ComfyServer, folder: Path) -> AsyncIterator[Works]:
+async def before(server: ComfyServer, folder: Path, **more: Any) -> AsyncIterator[Works]:
     """Services whose engine is the server; nobody waits long for it."""
     options = {
         "servers": [server.url],
@@ -165,7 +167,7 @@ async def before(server: ComfyServer, folder: Path) -> AsyncIterator[Works]:
         "cancel_s": 1.0,
         "queue_s": 5.0,
     }
-    engine = {"name": "comfy", "kind": "comfyui", "options": options}
+    engine = {"name": "comfy", "kind": "comfyui", "options": options | more}
     limits = {"backoff_base_s": 0.1, "retries_max": 2}
     async with works(folder, [engine], limits=limits, circuits={"failures": 1000}) as made:
         yield made
@@ -253,3 +255,31 @@ async def test_a_film_that_is_cancelled_while_its_clip_is_saved(tmp_path: Path) 
         await server.kill()
     assert isinstance(job.end, RenderCancelled)
     assert len(server.posted) == 1
+
+
+async def test_a_password_in_an_address_is_nowhere_to_be_found(tmp_path: Path) -> None:
+    """A proxy wants it, and shows it in its refusals; at every level of the log (8 s)."""
+    server = await ComfyServer(tmp_path / "comfy").start()
+    word = "word-that-nobody-may-see"
+    encoded = base64.b64encode(f"name:{word}".encode()).decode()
+    server.login = f"Basic {encoded}"
+    address = server.url.replace("//", f"//name:{word}@")
+    texts = []
+    with logged(tmp_path / "service.log"):
+        try:
+            async with before(server, tmp_path, servers=[address]) as made:
+                job, _ = await made.film("well", **asked(1))
+                assert ["comfy"] == [rung.engine for rung in job.rungs]
+                server.login = "Basic another"
+                job, _ = await made.film("refused", **asked(2))
+                assert ["compositor"] == [rung.engine for rung in job.rungs]
+                assert (await made.workshop.engines["comfy"].health()).ok is False
+                for each in ("well", "refused"):
+                    events = [recorded.event for recorded in await made.history(each)]
+                    texts.append(str(events).encode())
+        finally:
+            await server.kill()
+    paths = [path for path in (tmp_path / "home").rglob("*") if path.is_file()]
+    texts += [path.read_bytes() for path in (*paths, tmp_path / "service.log")]
+    assert any(b"comfy" in text for text in texts)
+    assert [] == [text for text in texts if word.encode() in text or encoded.encode() in text]

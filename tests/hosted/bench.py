@@ -21,7 +21,7 @@ from adapters.generation import Clip, ClipAsk
 from adapters.hosted import HostedGenerator
 from adapters.hosted.declaration import Declaration
 from adapters.hosted.options import HostedOptions, declared_for, options_of
-from adapters.hosted.secret import Secret
+from adapters.secret import Secret
 from adapters.workers import WorkerPool
 from config import Config
 from config.loader import shipped

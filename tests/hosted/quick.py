@@ -13,12 +13,18 @@ from tests.hosted.transport import Listening
 
 
 def engine(
-    name: str, place: Listening, folder: Path, declaration: str = "replicate", **more: Any
+    name: str,
+    place: Listening,
+    folder: Path,
+    declaration: str = "replicate",
+    *,
+    cancel_billed: bool | None = None,
 ) -> dict[str, Any]:
     """An entry of ``engines.yaml`` for a provider; its declaration lies in ``folder``'s config."""
     found = yaml.safe_load((SHIPPED / f"{declaration}.yaml").read_text())
     found["poll"] |= {"every_s": 0.05, "denied_max": 2}
     found["result"] |= {"wait_s": 0.05}
+    found["cancel"] = found.get("cancel") and found["cancel"] | {"billed": cancel_billed}
     own = folder / "config" / "engines"
     own.mkdir(parents=True, exist_ok=True)
     (own / f"quick_{declaration}.yaml").write_text(yaml.safe_dump(found))
@@ -28,4 +34,4 @@ def engine(
         "price": {"per_clip": PRICE},
         "allow_private_addresses": True,
     }
-    return {"name": name, "kind": "hosted", "options": options | more}
+    return {"name": name, "kind": "hosted", "options": options}

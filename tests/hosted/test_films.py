@@ -6,8 +6,8 @@ is in no file, no log line, no event and no error.
 
 from __future__ import annotations
 
+import asyncio
 import base64
-import logging
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,22 +15,23 @@ from typing import Any
 
 import msgspec
 import pytest
-import structlog
 
 from config.loader import SHIPPED as CONFIG
+from events.notices import Account, account_state, budget_topic, day_of
 from events.types import (
     GenerationSubmitted,
     Reason,
+    RenderCancelled,
     RenderCompleted,
     SegmentFailed,
     SegmentRendered,
 )
-from services import logs
 from tests.end_to_end.engines import Works, works
 from tests.hosted.bench import make_clip
 from tests.hosted.provider import KEY, PRICE, Provider
 from tests.hosted.quick import engine
 from tests.hosted.transport import listening
+from tests.logged import logged
 
 ENCODED = base64.b64encode(KEY.encode()).decode().rstrip("=")
 
@@ -39,16 +40,9 @@ pytestmark = pytest.mark.timeout(300)
 
 @pytest.fixture
 def log_file(tmp_path: Path) -> Iterator[Path]:
-    """Where every line is logged to; logging is as it was afterwards."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    logs.set_up(level="debug", file=tmp_path / "service.log")
-    yield tmp_path / "service.log"
-    for handler in root.handlers:
-        handler.close()
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+    """Where every line is logged to."""
+    with logged(tmp_path / "service.log") as file:
+        yield file
 
 
 def asked(**changes: Any) -> dict[str, Any]:
@@ -134,6 +128,54 @@ async def test_an_engine_without_a_key_is_left_out(
     assert ["compositor"] == [rung.engine for rung in job.rungs]
     assert job.spec is not None
     assert "paid" not in {rung.engine for rung in job.spec.ladder}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("expected", "billed", "end"),
+    [((0.0, 0.0), False, "never"), ((0.0, PRICE), None, "never"), ((PRICE, 0.0), None, "done")],
+)
+async def test_what_a_cancelled_film_did_cost_is_told_to_its_day(
+    expected: tuple[float, float],
+    billed: bool | None,
+    end: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A free cancel costs nothing; what nobody knows stays reserved; what was done is spent."""
+    monkeypatch.setenv("REPLICATE_API_TOKEN", KEY)
+    monkeypatch.setenv("PYTOON_CONFIG", str(tmp_path / "config"))
+    provider = Provider("replicate", make_clip(tmp_path / "served.mp4"))
+    provider.end = end
+    provider.fault("file", *["hung"] * 5)
+    # What the renderer is at when the cancel comes, and how it is seen to have noticed.
+    at = "file" if end == "done" else "poll"
+    async with listening(provider) as place:
+        entry = engine("paid", place, tmp_path, cancel_billed=billed)
+        async with works(tmp_path, [entry]) as made:
+            await made.ask("film", **asked())
+            async with asyncio.timeout(60):
+                while not provider.count(at):  # noqa: ASYNC110 - it tells nobody
+                    await asyncio.sleep(0.02)
+            await made.log.publish_ask("film", "render_cancel_requested", b"{}")
+            job = await made.ended("film")
+            account = await _settled(made, job.ended_s, expected, within_s=5)
+    assert isinstance(job.end, RenderCancelled)
+    assert expected == (account.spent, account.reserved)
+    assert (1, int(end == "never")) == (len(provider.bills), provider.count("cancel"))
+
+
+async def _settled(
+    made: Works, time_s: float, expected: tuple[float, float], within_s: float
+) -> Account:
+    """The day's account, when it is as expected, or at the last."""
+    topic = budget_topic("eur", day_of(time_s))
+    for _ in range(int(within_s / 0.1)):
+        await asyncio.sleep(0.1)
+        account = account_state(await made.log.last_notice(topic))
+        if expected == (account.spent, account.reserved) != (0.0, PRICE):
+            break
+    return account
 
 
 async def test_work_that_a_person_found_is_used(

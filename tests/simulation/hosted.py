@@ -18,7 +18,7 @@ from adapters.base import Engine, EngineFailure
 from adapters.generated import GeneratedEngine
 from adapters.hosted import HostedGenerator
 from adapters.hosted.asking import key_of
-from adapters.hosted.secret import Secret
+from adapters.secret import Secret
 from adapters.workers import WorkerPool
 from events.faults import Faults
 from events.job import Job

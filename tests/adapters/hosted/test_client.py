@@ -13,7 +13,7 @@ import pytest
 
 from adapters.hosted import client as module
 from adapters.hosted.client import Client, Foreign, NoAnswer, told
-from adapters.hosted.secret import Secret
+from adapters.secret import Secret
 from tests.hosted.bench import declared, settings
 from tests.hosted.provider import KEY
 from tests.simulation.world import in_jumping_time

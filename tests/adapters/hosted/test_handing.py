@@ -14,7 +14,7 @@ from adapters.base import EngineFailure
 from adapters.hosted.client import Client
 from adapters.hosted.declaration import Image, judged
 from adapters.hosted.handing import Hander
-from adapters.hosted.secret import Secret
+from adapters.secret import Secret
 from events.types import Reason
 from tests.hosted.bench import HereWorkers, ask, declared, make_still, settings
 from tests.hosted.provider import KEY

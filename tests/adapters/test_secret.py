@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.hosted.secret import Secret, SecretMissing, read_secret
+from adapters.secret import Secret, SecretMissing, read_secret
 
 KEY = 'k-"ey+with/odd=signs'
 

@@ -1,7 +1,7 @@
 """A service's key: from the environment or a file, and never into anything that is kept.
 
-Whatever a service answers may hold it (an error page that shows the request, for instance), so
-every text that leaves ``adapters.hosted`` goes through ``redact``.
+Whatever a service, or a proxy before it, answers may hold it (an error page that shows the
+request, for instance), so every text that leaves an adapter goes through ``redact``.
 """
 
 from __future__ import annotations
