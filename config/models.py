@@ -108,6 +108,7 @@ class LimitSettings(Model):
     not_taken_s: NotNegative
     unanswered_s: NotNegative
     generating_s: NotNegative
+    composing_s: NotNegative
     no_progress_s: Positive
     too_long_s: Positive
     planning_s: Positive

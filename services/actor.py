@@ -43,6 +43,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     """By engine: how long a create may go without an answer; absent or 0: no bound."""
     too_long_s: dict[str, float] = msgspec.field(default_factory=dict)
     """By engine: how long one attempt may take since its create; absent or 0: no bound."""
+    composing_s: float = 300.0
+    """What is kept of a film's time for composing it, whatever its engines do; at most half."""
     circuit_failures: int = 3
     circuit_open_s: float = 300.0
     settle_wait_s: float | None = None
@@ -65,6 +67,17 @@ class Context(Struct, frozen=True, kw_only=True):
     def exhausted(self) -> bool:
         """Whether this is the last resort: the message came too often without being settled."""
         return self.deliveries >= self.limits.deliveries_max
+
+
+def engines_until_s(job: Job, limits: Limits) -> float:
+    """Until when (epoch seconds) a film's engines are asked and waited for.
+
+    What is then not generated is composed: a film that is simpler is told, one that is late is no
+    film.
+    """
+    assert job.spec is not None
+    kept_s = min(limits.composing_s, job.spec.deadline_s / 2)
+    return job.requested_s + job.spec.deadline_s - kept_s
 
 
 class Command(Struct, frozen=True, kw_only=True):

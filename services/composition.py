@@ -88,6 +88,7 @@ def limits_of(config: Config) -> Limits:
         not_taken_s=of_each("not_taken_s", found.not_taken_s),
         no_progress_s=of_each("unanswered_s", found.unanswered_s),
         too_long_s=of_each("generating_s", found.generating_s),
+        composing_s=found.composing_s,
         circuit_failures=config.circuits.failures,
         circuit_open_s=config.circuits.open_s,
         settle_wait_s=config.settle.wait_s,

@@ -32,7 +32,7 @@ from events.types import (
     SegmentRequested,
     SegmentTimedOut,
 )
-from services.actor import Context, Decision, Wait
+from services.actor import Context, Decision, Wait, engines_until_s
 from services.fallback_controller.circuits import countable, counted
 from services.fallback_controller.deadlines import next_deadline, settle_wait_s, wait
 
@@ -45,12 +45,13 @@ QUALITY_STEPS_MAX = 1
 
 def decide(job: Job, cause: Recorded, context: Context) -> tuple[Decision, ...]:
     """What the job still lacks of the controller, and what its failures say of engines."""
-    return (*_decide(job, cause, context), *_count(cause, context))
+    return (*_decide(job, cause, context), *_count(job, cause, context))
 
 
-def _count(cause: Recorded, context: Context) -> tuple[Decision, ...]:
+def _count(job: Job, cause: Recorded, context: Context) -> tuple[Decision, ...]:
     failure = countable(cause)
-    if failure is None:
+    if failure is None or _late(job, context):
+        # That a film has no more time for an engine says nothing against the engine.
         return ()
     circuit = context.circuits.get(failure.engine, CircuitState())
     told = counted(circuit, failure, context.now_s, context.limits)
@@ -108,11 +109,11 @@ def _on_segment_timer(job: Job, ask: SegmentRequested, context: Context) -> tupl
         or segment.attempt != ask.attempt
     ):
         return ()
-    deadline, since_s, limit_s = next_deadline(job, segment, ask.rung.engine, context)
-    if not limit_s:
+    deadline, due_s = next_deadline(job, segment, ask.rung, context)
+    if not due_s:
         return ()
-    if context.now_s < since_s + limit_s:
-        return (wait(segment.requested_s, since_s + limit_s, context),)
+    if context.now_s < due_s:
+        return (wait(segment.requested_s, due_s, context),)
     timed_out = SegmentTimedOut(
         job_id=job.job_id,
         segment=ask.segment,
@@ -136,7 +137,7 @@ def _on_segment_failed(
         if generation.handle is not None:
             return (_ask_again(job, segment),)
         detail = f"what became of a create at {generation.engine} is not known: given up"
-        return _descend(job, segment, Reason.OUTCOME_UNKNOWN, detail)
+        return _descend(job, segment, Reason.OUTCOME_UNKNOWN, detail, context)
     reason, detail, retryable = _why(segment)
     retryable &= generation is None or not generation.settled
     retryable &= not _left_alone(job, segment, context)
@@ -149,14 +150,24 @@ def _on_segment_failed(
         if context.now_s < due_s:
             return (Wait(until_s=due_s),)
         return (_ask_again(job, segment),)
-    return _descend(job, segment, reason, detail)
+    if isinstance(segment.failure, SegmentTimedOut) and _late(job, context):
+        detail += "; what is left of the film's time is kept for composing it"
+    return _descend(job, segment, reason, detail, context)
 
 
 def _left_alone(job: Job, segment: SegmentState, context: Context) -> bool:
     """Whether the rung's engine is not to be asked for anything new."""
     assert job.spec is not None
-    circuit = context.circuits.get(job.spec.ladder[segment.rung_index].engine)
+    rung = job.spec.ladder[segment.rung_index]
+    if rung.generates and _late(job, context):
+        return True
+    circuit = context.circuits.get(rung.engine)
     return circuit is not None and circuit.holds(context.now_s) and segment.generation is None
+
+
+def _late(job: Job, context: Context) -> bool:
+    """Whether what is left of the film's time is for composing it."""
+    return job.spec is not None and context.now_s >= engines_until_s(job, context.limits)
 
 
 def _on_doubt(job: Job, segment: SegmentState, context: Context) -> tuple[Decision, ...]:
@@ -172,7 +183,7 @@ def _on_doubt(job: Job, segment: SegmentState, context: Context) -> tuple[Decisi
         f"{generation.engine}: "
         f"{_why(segment)[1]}"
     )
-    return _descend(job, segment, Reason.OUTCOME_UNKNOWN, detail)
+    return _descend(job, segment, Reason.OUTCOME_UNKNOWN, detail, context)
 
 
 def _why(segment: SegmentState) -> tuple[Reason, str, bool]:
@@ -199,16 +210,16 @@ def _ask_again(job: Job, segment: SegmentState, *, better: int = 0) -> SegmentRe
     )
 
 
-def _descend(job: Job, segment: SegmentState, reason: Reason, detail: str) -> tuple[Event, ...]:
+def _descend(
+    job: Job, segment: SegmentState, reason: Reason, detail: str, context: Context
+) -> tuple[Event, ...]:
     assert job.spec is not None
     ladder = job.spec.ladder
     index = segment.rung_index + 1
-    may_be_paid = segment.paid or segment.generation is not None
-    # What may have been paid for already is paid for at no other engine.  To stand still helps
-    # a product that cannot be proven, and nothing else.
-    while index < len(ladder) and (
-        (ladder[index].generates and may_be_paid) or ladder[index].still
-    ):
+    # What may have been paid for already is paid for at no other engine, and none is asked when
+    # it is late.  To stand still helps a product that cannot be proven, and nothing else.
+    composed = segment.paid or segment.generation is not None or _late(job, context)
+    while index < len(ladder) and ((ladder[index].generates and composed) or ladder[index].still):
         index += 1
     return _descend_to(job, segment, index, reason, detail)
 
@@ -258,15 +269,19 @@ def _on_assembly_failed(job: Job, event: AssemblyFailed, context: Context) -> tu
     if not faults:
         return (AssemblyRequested(job_id=job.job_id, attempt=event.attempt + 1),)
     if event.reason is not Reason.CORRUPT_OUTPUT:
-        return _descend(job, faults[0], event.reason, event.detail)
+        return _descend(job, faults[0], event.reason, event.detail, context)
     spent = [segment for segment in faults if segment.quality >= QUALITY_STEPS_MAX]
     if spent:
-        return _after_quality(job, spent, faults, event)
+        return _after_quality(job, spent, faults, event, context)
     return tuple(_ask_again(job, segment, better=1) for segment in faults)
 
 
 def _after_quality(
-    job: Job, spent: list[SegmentState], faults: list[SegmentState], event: AssemblyFailed
+    job: Job,
+    spent: list[SegmentState],
+    faults: list[SegmentState],
+    event: AssemblyFailed,
+    context: Context,
 ) -> tuple[Event, ...]:
     """What follows where a lower crf has not helped: the still rung, or that there is none left.
 
@@ -282,7 +297,7 @@ def _after_quality(
     events: list[Event] = []
     for segment in faults:
         if segment in spent:
-            events += _descend(job, segment, event.reason, event.detail)
+            events += _descend(job, segment, event.reason, event.detail, context)
         else:
             events.append(_ask_again(job, segment, better=1))
     # A step of the whole film, or its end, leaves nothing to ask for.

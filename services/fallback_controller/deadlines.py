@@ -6,17 +6,43 @@ All of it is read off the job's events, so that every process of the controller 
 from __future__ import annotations
 
 from events.job import Job, SegmentState, SegmentStatus
+from events.spec import Rung
 from events.types import Deadline, SegmentFailed
-from services.actor import Context, Limits, Wait
+from services.actor import Context, Limits, Wait, engines_until_s
 
 RECHECK_SHARE = 0.5
 """A timer is looked at again after this share of its age: 23 times in a day."""
 
 
 def next_deadline(
+    job: Job, segment: SegmentState, rung: Rung, context: Context
+) -> tuple[Deadline, float]:
+    """Which deadline holds for an attempt, and when it passes (epoch seconds; 0: never)."""
+    deadline, since_s, limit_s = _limit_of(job, segment, rung.engine, context)
+    due_s = since_s + limit_s if limit_s else 0.0
+    if rung.generates:
+        last_s = _last_moment_s(job, segment, context.limits)
+        due_s = min(due_s, last_s) if due_s else last_s
+    return deadline, due_s
+
+
+def _last_moment_s(job: Job, segment: SegmentState, limits: Limits) -> float:
+    """When an engine's attempt is given up so that its segment can still be composed.
+
+    One that is asked for after that, because a person accepted a create or its clip is there, has
+    half of what the film has left.
+    """
+    assert job.spec is not None
+    until_s = engines_until_s(job, limits)
+    if segment.requested_s < until_s:
+        return until_s
+    return (segment.requested_s + job.requested_s + job.spec.deadline_s) / 2
+
+
+def _limit_of(
     job: Job, segment: SegmentState, engine: str, context: Context
 ) -> tuple[Deadline, float, float]:
-    """Which deadline holds for an attempt: since when (epoch seconds), and for how long."""
+    """The engine's own deadline: since when it counts, and for how long."""
     limits = context.limits
     generation = segment.generation
     if generation is None or generation.engine != engine:

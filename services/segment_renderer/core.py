@@ -1,6 +1,7 @@
 """The segment-renderer's decider: a requested attempt is rendered, unless it is moot.
 
-An engine whose circuit is open is not asked: the attempt fails at once and says so.
+An engine whose circuit is open is not asked: the attempt fails at once and says so.  Nor is any
+engine when what is left of the film's time is for composing it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from events.log import Recorded
 from events.notices import CircuitState
 from events.spec import RenderSpec, Rung
 from events.types import Reason, SegmentFailed, SegmentRequested
-from services.actor import Command, Context, Decision
+from services.actor import Command, Context, Decision, engines_until_s
+
+TOO_LATE = "what is left of the film's time is kept for composing it"
 
 
 class RenderSegment(Command, frozen=True, kw_only=True):
@@ -53,10 +56,14 @@ def decide(job: Job, cause: Recorded, context: Context) -> tuple[Decision, ...]:
         )
     assert job.spec is not None
     circuit = context.circuits.get(ask.rung.engine, CircuitState())
+    segment = job.segments[ask.segment]
     # What was created already goes on: nothing new is asked of the engine.
-    begun = job.segments[ask.segment].generation is not None
+    begun = segment.generation is not None
     if circuit.holds(context.now_s) and not begun:
-        return (_held_back(ask, circuit),)
+        return (_not_asked(ask, Reason.UNAVAILABLE, _why_held(ask, circuit)),)
+    late = context.now_s >= engines_until_s(job, context.limits)
+    if ask.rung.generates and late and not begun and not segment.paid:
+        return (_not_asked(ask, Reason.TIMEOUT, TOO_LATE),)
     return (
         RenderSegment(
             job_id=job.job_id,
@@ -70,18 +77,24 @@ def decide(job: Job, cause: Recorded, context: Context) -> tuple[Decision, ...]:
     )
 
 
-def _held_back(ask: SegmentRequested, circuit: CircuitState) -> SegmentFailed:
+def _why_held(ask: SegmentRequested, circuit: CircuitState) -> str:
     until = dt.datetime.fromtimestamp(circuit.until_s, dt.UTC).isoformat(timespec="seconds")
     why = f", the last time by {circuit.reason}" if circuit.reason else ""
+    return (
+        f"{ask.rung.engine} failed {circuit.failures} times in a row{why}; "
+        f"it is left alone until {until}"
+    )
+
+
+def _not_asked(ask: SegmentRequested, reason: Reason, detail: str) -> SegmentFailed:
     return SegmentFailed(
         job_id=ask.job_id,
         segment=ask.segment,
         attempt=ask.attempt,
         rung=ask.rung,
-        reason=Reason.UNAVAILABLE,
+        reason=reason,
         retryable=False,
-        detail=f"{ask.rung.engine} failed {circuit.failures} times in a row{why}; "
-        f"it is left alone until {until}",
+        detail=detail,
         elapsed_s=0.0,
         tried=False,
     )

@@ -283,3 +283,23 @@ async def test_a_password_in_an_address_is_nowhere_to_be_found(tmp_path: Path) -
     texts += [path.read_bytes() for path in (*paths, tmp_path / "service.log")]
     assert any(b"comfy" in text for text in texts)
     assert [] == [text for text in texts if word.encode() in text or encoded.encode() in text]
+
+
+async def test_a_server_that_hangs_leaves_time_to_compose(tmp_path: Path) -> None:
+    """Its own bounds are minutes, the film's deadline is not: it is composed in time (25 s)."""
+    server = await ComfyServer(tmp_path / "comfy").start()
+    server.runs = ["hang"] * 20
+    patient = {"no_progress_s": 600.0, "queue_s": 900.0}
+    try:
+        async with before(server, tmp_path, **patient) as made:
+            ask = asked(1, target_duration_seconds=15, deadline_seconds=40)
+            job, _ = await made.film("film", **ask)
+    finally:
+        await server.kill()
+    assert job.ended_s - job.requested_s < 40
+    assert {"compositor"} == {rung.engine for rung in job.rungs}
+    assert {Reason.TIMEOUT} == {down.reason for down in job.downgrades}
+    assert {0, 1, 2, 3, 4} == {down.segment for down in job.downgrades}
+    # What was begun was cancelled there.
+    assert {"interrupt"} == {line.split()[0] for line in server.log}
+    assert [] == server.pending

@@ -49,9 +49,12 @@ def test_a_film_in_time_with_each_downgrade_told(tmp_path: Path) -> None:
         "LUMA_AGENTS_API_KEY": "a-key-of-nobody-0123456789",
     }
     with opened(tmp_path, **environ) as shell:
-        ask = ("--preset", "overlay_classic", "--image", str(SHIPPED / "demo" / "product.png"))
-        ask += ("--prompt", "Good morning", "--duration", str(SECONDS))
-        ask += ("--deadline", str(DEADLINE_S), "--job-id", "down", "-o", "film.mp4")
+        picture = str(SHIPPED / "demo" / "product.png")
+        ask = [
+            *("--preset", "overlay_classic", "--image", picture, "--prompt", "Good morning"),
+            *("--duration", str(SECONDS), "--deadline", str(DEADLINE_S)),
+            *("--job-id", "down", "-o", "film.mp4"),
+        ]
         called = shell.call("render", *ask, "--json", within_s=DEADLINE_S)
         assert called.code == 0, called.err
         events = shell.log("down")

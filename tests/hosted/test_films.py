@@ -131,6 +131,27 @@ async def test_an_engine_without_a_key_is_left_out(
 
 
 @pytest.mark.slow
+async def test_a_service_that_never_ends_leaves_time_to_compose(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked once, waited for, settled by nobody, and the film is composed in time (20 s)."""
+    monkeypatch.setenv("REPLICATE_API_TOKEN", KEY)
+    monkeypatch.setenv("PYTOON_CONFIG", str(tmp_path / "config"))
+    provider = Provider("replicate", make_clip(tmp_path / "served.mp4"))
+    provider.end = "deaf"
+    async with (
+        listening(provider) as place,
+        works(tmp_path, [engine("paid", place, tmp_path)]) as made,
+    ):
+        job, _ = await made.film("film", **asked(deadline_seconds=24))
+    assert job.ended_s - job.requested_s < 24
+    assert ["compositor"] == [rung.engine for rung in job.rungs]
+    assert [Reason.OUTCOME_UNKNOWN] == [down.reason for down in job.downgrades]
+    assert (0.0, PRICE, 1) == (job.cost, job.cost_unsettled, len(provider.bills))
+    assert "unsettled_generation" in [warned.code for warned in job.warnings]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("expected", "billed", "end"),
     [((0.0, 0.0), False, "never"), ((0.0, PRICE), None, "never"), ((PRICE, 0.0), None, "done")],

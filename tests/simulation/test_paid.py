@@ -160,6 +160,25 @@ async def test_with_every_engine_down_the_film_is_composed(tmp_path: Path, fate:
     assert job.ended_s - job.requested_s < 1200
 
 
+@pytest.mark.parametrize("deadline_s", [60, 240])
+@in_jumping_time
+async def test_engines_that_never_answer_leave_time_to_compose(
+    tmp_path: Path, deadline_s: int
+) -> None:
+    """Their own bounds are longer than the film has: it is there in time all the same."""
+    world = PaidWorld(tmp_path, 4, fates={Fate.SILENT: 1.0})
+    tasks = await world.start()
+    await world.ask("film", deadline_seconds=deadline_s)
+    job = await world.ended("film")
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await is_honest(world, job)
+    assert {rung.engine for rung in job.rungs} == {"null"}
+    assert job.ended_s - job.requested_s < deadline_s
+    assert not circuit_state(await world.log.last_notice(engine_topic("dear"))).broken
+
+
 @in_jumping_time
 async def test_engines_that_nobody_serves_are_not_waited_for(tmp_path: Path) -> None:
     """Both are asked for, both time out, and the film is composed."""

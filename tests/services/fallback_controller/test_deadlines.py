@@ -12,6 +12,7 @@ from services.fallback_controller.core import decide
 from tests.builders import START_S, planned, requested, spec
 from tests.events.test_state import (
     COMPOSED,
+    LADDER,
     OTHER,
     PLANNED,
     ask,
@@ -20,6 +21,7 @@ from tests.events.test_state import (
     rendered,
     settled,
     submitted,
+    timed_out,
 )
 from tests.spec import given
 
@@ -145,6 +147,60 @@ def test_a_queue_at_a_busy_engine_is_not_left() -> None:
     past = (*PLANNED, ask(), ask(segment=1), intended(segment=1))
     (wait,) = given(decide, *past).when(past[2], now_s=START_S + 90, limits=LIMITED)
     assert isinstance(wait, Wait)
+
+
+LATE_S = START_S + 3600 - 300
+"""An hour for the film, of which five minutes are kept for composing it."""
+
+
+@pytest.mark.parametrize(
+    ("expected", "more"),
+    [
+        (Deadline.NOT_TAKEN, ()),
+        (Deadline.TOO_LONG, (intended(), submitted())),
+    ],
+)
+@pytest.mark.parametrize("limits", [Limits(), Limits(too_long_s={"paid": 9999.0})])
+def test_an_engine_is_waited_for_as_long_as_the_film_can_still_be_composed(
+    expected: Deadline, more: tuple[Stored, ...], limits: Limits
+) -> None:
+    """Whatever bounds the engine has, or none."""
+    past = (*PLANNED, ask(), *more)
+    (wait,) = given(decide, *past).when(past[2], now_s=LATE_S - 1, limits=limits)
+    assert wait == Wait(until_s=LATE_S)
+    (decision,) = given(decide, *past).when(past[2], now_s=LATE_S, limits=limits)
+    assert isinstance(decision, SegmentTimedOut)
+    assert expected == decision.deadline
+
+
+def test_a_short_film_keeps_half_of_its_time() -> None:
+    """A minute: engines have thirty seconds."""
+    past = (requested(), planned(spec(deadline_s=60.0, ladder=LADDER)), ask())
+    (decision,) = given(decide, *past).when(now_s=START_S + 30)
+    assert isinstance(decision, SegmentTimedOut)
+    (decision,) = given(decide, *past).when(now_s=START_S + 29)
+    assert isinstance(decision, Wait)
+
+
+@pytest.mark.parametrize("failure", [failed(Reason.UNAVAILABLE, cost=0.0), timed_out()])
+def test_when_it_is_late_no_other_engine_is_asked(failure: Stored) -> None:
+    """Nor the same one again: the segment is composed, and the engine is not blamed for it."""
+    (descended, again) = given(decide, *PLANNED, ask(), failure).when(now_s=LATE_S)
+    assert isinstance(descended, RungDescended)
+    assert COMPOSED == descended.to_rung
+    assert again == ask(2, rung=2)
+
+
+def test_what_is_accepted_late_has_half_of_what_is_left() -> None:
+    """It is paid for, and may be there at once."""
+    hurried = (requested(), planned(spec(deadline_s=10.0, ladder=LADDER)))
+    doubt = (ask(), intended(), failed(Reason.OUTCOME_UNKNOWN))
+    past = (*hurried, *doubt, settled("theirs"), ask(2))
+    # Asked for at second 6, when only composing had time; the film is due at second 10.
+    (wait,) = given(decide, *past).when(now_s=START_S + 7.9)
+    assert wait == Wait(until_s=START_S + 8)
+    (decision,) = given(decide, *past).when(now_s=START_S + 8)
+    assert isinstance(decision, SegmentTimedOut)
 
 
 def test_timers_are_looked_at_ever_more_rarely() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from events.notices import CircuitState
-from events.types import Reason, RenderCancelRequested, SegmentFailed
+from events.types import Reason, RenderCancelRequested, SegmentFailed, SegmentRequested, Stored
 from services.segment_renderer.core import RenderSegment, decide
 from tests.builders import (
     JOB,
@@ -15,7 +17,7 @@ from tests.builders import (
     segment_requested,
     spec,
 )
-from tests.events.test_state import PLANNED, ask, intended
+from tests.events.test_state import PLANNED, ask, failed, intended
 from tests.spec import given
 
 PAST = (requested(), planned(), segment_requested())
@@ -93,6 +95,35 @@ def test_what_was_created_goes_on() -> None:
     (command,) = given(decide, *past).when(past[2], circuits={"paid": OPEN})
     assert isinstance(command, RenderSegment)
     assert not command.probe
+
+
+LATE_S = START_S + 3600 - 300
+
+
+def test_when_it_is_late_no_engine_is_asked() -> None:
+    """What is left of the film's time is for composing it; that is no failure of the engine."""
+    (failed,) = given(decide, *PLANNED, ask()).when(now_s=LATE_S)
+    assert isinstance(failed, SegmentFailed)
+    assert (Reason.TIMEOUT, False, False) == (failed.reason, failed.retryable, failed.tried)
+    (command,) = given(decide, *PLANNED, ask()).when(now_s=LATE_S - 1)
+    assert isinstance(command, RenderSegment)
+
+
+@pytest.mark.parametrize(
+    "past",
+    [
+        (*PLANNED, ask(), intended()),
+        # Its clip is there and paid for; only its drawing failed.
+        (*PLANNED, ask(), intended(), failed(Reason.CRASHED, cost=0.5), ask(2)),
+        PAST,
+    ],
+    ids=["begun", "paid", "composed"],
+)
+def test_what_needs_no_create_goes_on_however_late_it_is(past: tuple[Stored, ...]) -> None:
+    """A create that was made, a clip that is there, and composing itself."""
+    cause = next(event for event in reversed(past) if isinstance(event, SegmentRequested))
+    (command,) = given(decide, *past).when(cause, now_s=LATE_S)
+    assert isinstance(command, RenderSegment)
 
 
 def test_a_half_open_circuit_is_probed() -> None:
