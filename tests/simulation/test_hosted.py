@@ -153,7 +153,7 @@ ODD = (1185,)
 """Worlds that something was found in: an accepted create that was counted as two."""
 
 
-@pytest.mark.parametrize("seed", (*range(10), *ODD))
+@pytest.mark.parametrize("seed", [*range(10), *ODD])
 @in_jumping_time
 async def test_no_segment_is_billed_twice(tmp_path: Path, seed: int) -> None:
     """Whatever services answer, wherever processes die, whatever a person says."""
