@@ -65,6 +65,26 @@ def mix(
     return MixedFacts(lufs=mixed.lufs, true_peak_db=mixed.true_peak_db, warnings=mixed.warnings)
 
 
+def glance(  # noqa: PLR0917 - all that a frame depends on, across the process boundary
+    spec: RenderSpec,
+    rungs: Sequence[Rung],
+    n: int,
+    width: int,
+    sources: Mapping[str, Path],
+    clips: Mapping[int, Path],
+    report: Report,
+) -> bytes | str:
+    """Draw one frame as a JPEG; or what went wrong, in words."""
+    from assembler.glance import glance as drawn  # noqa: PLC0415 - only workers load it
+
+    try:
+        made = drawn(spec, rungs, n, width, sources, clips)
+    except (ValueError, RuntimeError, OSError, ArithmeticError, LookupError) as error:
+        return f"{type(error).__name__}: {error}"
+    report(1, 1)
+    return made
+
+
 def assemble(  # noqa: PLR0917 - all that a film depends on, across the process boundary
     spec: RenderSpec,
     rungs: Sequence[Rung],

@@ -214,6 +214,8 @@ class GatewaySettings(Model):
     requests_a_minute: Count
     body_bytes_max: Count
     body_s: Positive
+    frame_s: Positive
+    frames_waiting_max: Count
 
 
 class SafeBox(Model):

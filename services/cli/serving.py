@@ -50,6 +50,7 @@ def gateway_beside(http: str, home: Home, metrics: Metrics) -> Beside | None:
     click.echo(f"Gateway: http://{shown}:{listening.getsockname()[1]}/", err=True)
 
     async def beside(log: EventLog, workshop: Workshop, stop: asyncio.Event) -> None:
+        from adapters.glances import Glances
         from services.composition import planning
         from services.gateway import serving
         from services.gateway.app import create_app
@@ -65,7 +66,17 @@ def gateway_beside(http: str, home: Home, metrics: Metrics) -> Beside | None:
             upload_bytes_max=max(limits.asset_bytes_max, limits.sound_bytes_max),
             body_s=config.gateway.body_s,
         )
-        app = create_app(desk, keys=keys, bounds=bounds, metrics=metrics.exposition)
+        glances = None
+        if workshop.pool is not None:
+            glances = Glances(
+                workshop.store,
+                workshop.pool,
+                frame_s=config.gateway.frame_s,
+                waiting_max=config.gateway.frames_waiting_max,
+            )
+        app = create_app(
+            desk, keys=keys, bounds=bounds, metrics=metrics.exposition, glances=glances
+        )
         # A copy: the next round, after a move of the log's server, listens on the same socket.
         await serving.serve(app, listening.dup(), stop)
 

@@ -6,17 +6,16 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Response
-from fastapi.responses import FileResponse
+from fastapi import FastAPI, Request, Response
 from starlette.staticfiles import StaticFiles
 
+from adapters.glances import Glances
 from events.log import LogError
-from services.gateway import problems, shapes
+from services.gateway import frames, problems, shapes
 from services.gateway.desk import Desk
 from services.gateway.guard import LOOPBACK_NAMES, Bounds, Guard
 from services.gateway.keys import Keyring
 from services.gateway.routes import router
-from services.gateway.typefaces import Typefaces
 
 PAGE = Path(__file__).with_name("page")
 """The web page's files, served as they are: no build step."""
@@ -41,8 +40,9 @@ def create_app(
     bounds: Bounds,
     hosts: Collection[str] = LOOPBACK_NAMES,
     metrics: Metrics | None = None,
+    glances: Glances | None = None,
 ) -> FastAPI:
-    """An ASGI application on a desk."""
+    """An ASGI application on a desk; without ``glances`` it draws no frames to look at."""
     app = FastAPI(
         title="Pytoon",
         version="1",
@@ -54,20 +54,17 @@ def create_app(
     )
     app.state.desk = desk
     app.state.streams = set()
+    app.state.sketches = frames.Sketches(desk, glances)
     app.include_router(router)
+    app.include_router(frames.router)
     problems.install(app)
     app.add_middleware(Guard, keys=keys, bounds=bounds, hosts=hosts)
-    typefaces = Typefaces(desk.config.fonts.directory)
+    page = _Page(directory=PAGE)
+    app.mount("/page", page, name="page")
 
-    @app.get("/page/fonts/{sha256}", include_in_schema=False)
-    def font(sha256: str) -> FileResponse:
-        return typefaces.file(sha256)
-
-    app.mount("/page", _Page(directory=PAGE), name="page")
-
-    @app.get("/", include_in_schema=False)
-    async def index() -> FileResponse:
-        return FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-cache"})
+    @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
+    async def index(request: Request) -> Response:
+        return await page.get_response("index.html", request.scope)
 
     @app.get("/health")
     async def health() -> shapes.State:

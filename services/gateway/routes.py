@@ -37,7 +37,7 @@ SEQ_MAX = 2**53
 """The largest number that every client counts exactly."""
 _SEQ = re.compile(r"[0-9]{1,15}", re.ASCII)
 
-_REFUSALS: dict[int | str, dict[str, Any]] = {
+REFUSALS: dict[int | str, dict[str, Any]] = {
     status.value: {
         "description": status.phrase,
         "content": {MEDIA_TYPE: {"schema": ProblemDetails.model_json_schema()}},
@@ -59,7 +59,7 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
     )
 }
 
-router = APIRouter(prefix=PREFIX, responses=_REFUSALS)
+router = APIRouter(prefix=PREFIX, responses=REFUSALS)
 
 _REQUEST_BODY = {
     "requestBody": {
@@ -127,7 +127,7 @@ async def submit(
 ) -> shapes.Accepted:
     """Ask for a film.  The same ``Idempotency-Key`` and body again is the same job."""
     desk = _desk(request)
-    ask = await _json_object(request)
+    ask = await json_object(request)
     if dry_run:
         planned = await desk.plan(ask)
         spec = msgspec.to_builtins(planned.spec)
@@ -277,7 +277,8 @@ def _desk(request: Request) -> Desk:
     return desk
 
 
-async def _json_object(request: Request) -> dict[str, Any]:
+async def json_object(request: Request) -> dict[str, Any]:
+    """A request's body; raises ``Refused`` where it is no object in JSON."""
     raw = await request.body()
     try:
         found = msgspec.json.decode(raw)

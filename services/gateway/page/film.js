@@ -2,70 +2,81 @@
 // and every step of its past.
 
 import { api } from "./api.js";
-import { calm, clock, h, say, seconds } from "./dom.js";
+import { bytes, calm, clock, copy, h, icon, moment, say, seconds, sentence } from "./dom.js";
+import { History } from "./history.js";
+import { OVER, downgrades, ending, fieldName, stateName, wording } from "./telling.js";
+import { Tiles } from "./tiles.js";
 
-const OVER = ["completed", "failed", "rejected", "cancelled"];
+const STILL_PX = 540;
+const TITLE_CHARS_MAX = 120;
+// Of the bar: planning, the segments, joining.
+const [PLANNED, DRAWN] = [0.03, 0.92];
+// Before this much is done a guess at the rest is none.
+const GUESSED_FROM = 0.12;
 
-export async function filmView(main, id) {
-  const view = new Film(id);
+export async function filmView(main, id = "", step = "") {
+  const [presets, job, events] = await Promise.all([api.presets(), api.job(id), api.events(id)]);
+  const view = new Film(id, presets);
   main.replaceChildren(view.element);
-  await view.refresh();
-  const stop = view.follow();
-  return stop;
+  events.forEach((event) => view.add(event));
+  view.render(job);
+  const back = Number(step);
+  if (back >= 1 && back < events.length) view.history.go(back);
+  return view.follow(events.at(-1)?.seq || 0);
 }
 
 class Film {
-  constructor(id) {
-    this.id = id;
-    this.events = [];
-    this.progress = new Map();
-    this.at = null;
-    this.shown = "";
-    this.title = h("h1", { dir: "auto" }, id);
-    this.state = h("span", { class: "state", role: "status", "aria-live": "polite" });
-    this.cancel = h("button", { type: "button", class: "quiet",
-      onclick: () => this.stop() }, "Stop it");
+  constructor(id, presets) {
+    Object.assign(this, { id, presets, asked: null, plan: null, at: null, turn: 0, shown: "", joined: 0 });
+    this.title = h("h1", { dir: "auto", tabindex: "-1" }, id);
+    this.meta = h("p", { class: "soft meta" });
+    this.state = h("span", { class: "state", role: "status" });
+    this.actions = h("div", { class: "actions" });
+    this.told = h("span", { class: "soft", role: "status" });
     this.lost = h("p", { class: "notice lost", role: "status", hidden: true });
+    this.past = h("div", { class: "notice past", hidden: true });
     this.bar = h("progress", { max: 1, value: 0, "aria-label": "How far the film is" });
+    this.percent = h("strong", {});
+    this.doing = h("span", { class: "soft" });
+    this.going = h("div", { class: "going", hidden: true },
+      h("p", {}, this.percent, this.doing), this.bar);
     this.player = h("div", { class: "player" });
-    this.tiles = h("ol", { class: "tiles", "aria-label": "Segments" });
-    this.notes = h("div", { class: "notes", role: "status", "aria-live": "polite" });
-    this.log = h("ol", { class: "log", "aria-label": "What happened", tabindex: "0" });
-    this.when = h("input", { type: "range", min: "0", max: "0", value: "0",
-      "aria-label": "Step through the film's history", oninput: () => this.travel() });
-    this.moment = h("output", {}, "now");
-    this.live = h("button", { type: "button", class: "quiet", hidden: true,
-      onclick: () => this.now() }, "Back to now");
+    this.facts = h("p", { class: "soft facts" });
+    this.notes = h("div", { class: "remarks", role: "status" });
+    this.tiles = new Tiles(id);
+    this.history = new History((event) => this.travel(event));
+    this.segments = h("section", { "aria-labelledby": "segments-title" },
+      h("h2", { id: "segments-title" }, "Segments"), this.tiles.element);
     this.element = h("div", { class: "film" },
-      h("div", { class: "head" }, this.title, this.state, this.cancel),
+      h("header", { class: "head" },
+        h("div", { class: "names" }, h("p", { class: "crumb" }, h("a", { href: "#/films" }, icon("left"), "Films")),
+          h("div", { class: "named" }, this.title, this.state), this.meta),
+        this.actions),
       this.lost,
-      this.bar,
-      h("div", { class: "columns watching" },
-        this.player,
-        h("section", { "aria-label": "How it is made" }, this.notes, h("h2", {}, "Segments"),
-          this.tiles),
-        h("aside", { "aria-label": "History" },
-          h("h2", {}, "History"),
-          h("div", { class: "scrub" }, this.when, this.moment, this.live),
-          this.log)));
-  }
-
-  async refresh() {
-    const job = await api.job(this.id, this.at);
-    this.render(job);
+      h("div", { class: "watching" },
+        h("div", { class: "standing" }, this.past, this.going),
+        h("div", { class: "stage" }, this.player, this.facts),
+        h("div", { class: "middle" }, this.notes, this.segments),
+        this.history.element));
   }
 
   // Events come in bursts: the state is asked for once for all of them.
   soon() {
     this.pending ??= setTimeout(async () => {
       this.pending = null;
-      if (this.at === null) await this.refresh().catch(() => {});
+      if (this.at === null) await this.refresh().catch((problem) => { if (problem.passing) this.away(true); });
     }, 120);
   }
 
-  follow() {
-    const close = api.follow(this.id, {
-      onEvent: (event) => { this.add(event); this.soon(); },
+  async refresh() {
+    const turn = ++this.turn;
+    const job = await api.job(this.id, this.at);
+    if (turn === this.turn) this.render(job);
+  }
+
+  follow(last) {
+    const close = api.follow(this.id, last, {
+      onEvent: (event) => { if (this.add(event)) this.soon(); },
       onProgress: (told) => this.advance(told),
       onEnd: () => { this.away(false); this.soon(); },
       onLost: () => this.away(true),
@@ -77,195 +88,199 @@ class Film {
   away(lost) {
     if (this.lost.hidden !== lost) return;
     this.lost.hidden = !lost;
-    this.lost.textContent = lost
-      ? "The server does not answer. What it was asked for is kept; this page goes on as soon as it is back." : "";
+    this.lost.replaceChildren(...(lost ? [h("span", { class: "spin" }),
+      "The server does not answer. What it was asked for is kept; this page goes on as soon as it is back."] : []));
   }
 
   add(event) {
-    if (this.events.some((known) => known.seq === event.seq)) return;
-    this.events.push(event);
-    if (event.type === "render_requested") this.name(event.data);
-    const step = this.events.length;
-    this.when.max = String(step);
-    if (this.at === null) this.when.value = String(step);
-    this.log.append(h("li", { "data-seq": String(event.seq), class: event.type },
-      h("button", { type: "button", onclick: () => { this.when.value = String(step); this.travel(); } },
-        h("time", {}, event.time.slice(11, 19)), " ", h("strong", {}, event.type.replaceAll("_", " ")),
-        " ", h("span", {}, brief(event.data)))));
-    if (this.at === null) this.log.scrollTop = this.log.scrollHeight;
+    if (!this.history.add(event)) return false;
+    if (event.type === "render_requested" && !this.asked) this.name(event);
+    if (event.type === "render_planned" && !this.plan) this.plan = event.data.spec;
+    return true;
   }
 
-  name(ask) {
-    const words = ask.hook || ask.prompt || ask.preset_id;
-    if (typeof words !== "string") return;
-    const shown = words || this.id;
-    this.title.replaceChildren(shown.length > 80 ? `${shown.slice(0, 79)}…` : shown,
-      h("small", { class: "id", dir: "ltr" }, this.id));
-    document.title = `${words.slice(0, 40)} · Pytoon`;
+  name({ data, time }) {
+    this.asked = data;
+    const text = [data.hook, data.prompt].find((words) => typeof words === "string" && words.trim());
+    const shown = text?.trim() || "A film without words";
+    this.title.textContent = shown.length > TITLE_CHARS_MAX ? `${shown.slice(0, TITLE_CHARS_MAX - 1)}…` : shown;
+    document.title = `${shown.slice(0, 40)} · Pytoon`;
+    const look = this.presets.find((preset) => preset.preset_id === data.preset_id)?.title || data.preset_id;
+    const length = Number(data.target_duration_seconds);
+    this.meta.replaceChildren([look, length && seconds(length), data.draft && "draft", clock(time)]
+      .filter(Boolean).join(" · "), h("span", { class: "dot" }, " · "), h("code", { title: "The film's id" }, this.id));
   }
 
-  async travel() {
-    const step = Number(this.when.value);
-    if (step >= this.events.length) return this.now();
-    const event = this.events[Math.max(0, step - 1)];
-    this.at = event.seq;
-    this.live.hidden = false;
-    this.moment.textContent = `after step ${Math.max(1, step)} of ${this.events.length}, ${clock(event.time)}`;
-    for (const row of this.log.children) {
-      row.toggleAttribute("data-later", Number(row.dataset.seq) > event.seq);
+  async travel(event) {
+    this.at = event ? event.seq : null;
+    const step = this.history.at;
+    history.replaceState(null, "", `#/film/${encodeURIComponent(this.id)}${step ? `/${step}` : ""}`);
+    this.past.hidden = !event;
+    this.element.classList.toggle("looking-back", Boolean(event));
+    if (event) {
+      say(this.past, h("span", {}, h("strong", {}, `As it was at ${moment(event.time)}`),
+        `, after step ${step} of ${this.history.events.length}`),
+      h("button", { type: "button", onclick: () => this.history.go(Infinity) }, "Back to now"));
     }
-    return this.refresh();
-  }
-
-  async now() {
-    this.at = null;
-    this.live.hidden = true;
-    this.moment.textContent = "now";
-    this.when.value = this.when.max;
-    for (const row of this.log.children) row.removeAttribute("data-later");
-    return this.refresh();
+    try {
+      await this.refresh();
+    } catch (problem) {
+      if (problem.passing) this.away(true);
+      else say(this.notes, h("p", { class: "error" }, icon("alert"), problem.message));
+    }
   }
 
   async stop() {
-    this.cancel.disabled = true;
+    this.stopping = true;
+    this.act(this.job);
     await api.cancel(this.id).catch((problem) => {
-      this.cancel.disabled = false;
-      say(this.notes, h("p", { class: "error" }, problem.message));
+      this.stopping = false;
+      this.act(this.job);
+      say(this.told, problem.message);
     });
   }
 
   advance(told) {
-    if (told.segment === undefined || !told.frames) return;
-    this.progress.set(told.segment, told.frames_done / told.frames);
-    const tile = this.tiles.children[told.segment];
-    if (tile && this.at === null) {
-      tile.style.setProperty("--done", `${Math.round(100 * told.frames_done / told.frames)}%`);
-    }
-    this.measure();
+    if (told.assembling) this.joined = told.frames ? told.frames_done / told.frames : 0;
+    else if (told.segment !== undefined && told.frames) this.tiles.advance(told.segment, told.frames_done / told.frames);
+    if (this.at === null) this.measure();
   }
 
-  measure(job = this.job) {
-    if (!job) return;
-    const parts = job.segments.map((one) => one.status === "rendered" ? 1 : this.progress.get(one.index) || 0);
-    const rendered = parts.length ? parts.reduce((a, b) => a + b, 0) / parts.length : 0;
-    this.bar.value = job.status === "completed" ? 1 : 0.02 + 0.93 * rendered;
-    this.bar.hidden = OVER.includes(job.status);
+  share() {
+    const { job } = this;
+    if (job.status === "completed") return 1;
+    if (!job.segments.length) return 0;
+    if (job.status === "assembling") return DRAWN + (1 - DRAWN) * this.joined;
+    const frames = job.segments.map((one) => this.plan?.segments[one.index]?.frames || 1);
+    const all = frames.reduce((sum, count) => sum + count, 0);
+    const done = job.segments.reduce((sum, one, at) => sum + frames[at] * this.tiles.share(one), 0);
+    return PLANNED + (DRAWN - PLANNED) * done / all;
+  }
+
+  measure() {
+    if (!this.job) return;
+    const share = this.share();
+    const percent = `${Math.round(100 * share)} %`;
+    this.bar.value = share;
+    this.percent.textContent = percent;
+    this.doing.textContent = this.doingWhat(share);
+  }
+
+  doingWhat(share) {
+    const { segments, status } = this.job;
+    const drawn = segments.filter((one) => one.status === "rendered").length;
+    const doing = status === "requested" || !segments.length ? "Planning"
+      : status === "assembling" ? "Joining the segments and the sound"
+        : `${drawn} of ${segments.length} segments drawn`;
+    const begun = this.history.events.find((event) => event.type === "segment_requested");
+    if (this.at !== null || !begun || share < GUESSED_FROM || status !== "rendering"
+      || segments.some((one) => one.generation?.in_doubt)) return doing;
+    const passed = (Date.now() - Date.parse(begun.time)) / 1000;
+    const left = passed * (1 - share) / Math.max(share - PLANNED, 0.01);
+    return left > 3600 || left < 0 ? doing : `${doing} · about ${roughly(left)} left`;
   }
 
   render(job) {
     this.job = job;
-    say(this.state, job.status);
+    say(this.state, stateName(job.status));
     this.state.className = `state ${job.status}`;
-    this.cancel.hidden = OVER.includes(job.status) || this.at !== null;
-    this.measure(job);
-    this.fill(job);
+    this.going.hidden = OVER.includes(job.status);
+    this.tiles.render(job, this.plan);
+    this.segments.hidden = !job.segments.length;
+    this.measure();
+    this.act(job);
     this.show(job);
+    this.tell(job);
+  }
+
+  act(job) {
+    const done = job.status === "completed";
+    const key = [job.status, this.at !== null, this.stopping, Boolean(this.asked)].join();
+    if (this.acted === key) return;
+    this.acted = key;
+    const again = this.asked && h("a", { class: "button", href: `#/make/${encodeURIComponent(this.id)}` },
+      done ? "Make another like it" : "Change it and try again");
+    this.actions.replaceChildren(...[
+      this.told,
+      !OVER.includes(job.status) && this.at === null && h("button", { type: "button",
+        disabled: Boolean(this.stopping), onclick: () => this.stop() }, icon("stop"), this.stopping ? "Stopping…" : "Stop"),
+      OVER.includes(job.status) && again,
+      done && h("button", { type: "button", onclick: () => copy(location.href, this.told) }, icon("copy"), "Copy link"),
+      done && h("a", { class: "button primary", href: api.output(this.id), download: `${this.id}.mp4` },
+        icon("down"), "Download"),
+    ].filter(Boolean));
+  }
+
+  tell(job) {
+    const doubts = job.segments.filter((one) => one.generation?.in_doubt);
+    const why = ending(job);
+    const remarks = job.warnings.map((one) => `${sentence(one.message)}.`);
+    const end = job.status === "completed" ? this.history.events.at(-1)?.data : null;
     say(this.notes,
-      ...job.end ? [h("p", { class: "error" }, ended(job.end))] : [],
-      ...job.problems.map((one) => h("p", { class: "error" }, one.message)),
-      ...job.downgrades.map((one) => h("p", { class: "warning" },
-        `${one.segment === null ? "The film" : `Segment ${one.segment + 1}`} went from ${rung(one.from_rung)} to ${rung(one.to_rung)} (${one.reason}${one.detail ? `: ${one.detail}` : ""})`)),
-      ...job.warnings.map((one) => h("p", { class: "warning" }, one.message)),
-      ...job.status === "rejected" || job.status === "failed"
-        ? [h("p", {}, h("a", { href: "#/make" }, "Change it and try again"))] : []);
+      ...(why ? [h("p", { class: job.status === "failed" ? "error" : "" }, icon("alert"), why)] : []),
+      ...job.problems.map((one) => h("p", { class: "error" }, icon("alert"),
+        one.field ? h("strong", {}, `${fieldName(one.field)}. `) : "", wording(one))),
+      ...doubts.map((one) => doubt(this.id, one)),
+      ...downgrades(job.downgrades).map((words) => h("p", { class: "warning" }, icon("alert"), words)),
+      ...remarks.map((words) => h("p", { class: "remark" }, words)));
+    const verdict = end?.verdict;
+    this.facts.textContent = verdict ? [`${verdict.width} × ${verdict.height}`, seconds(verdict.duration_s),
+      bytes(verdict.bytes), end.cost && `${end.cost} ${end.currency}`].filter(Boolean).join(" · ") : "";
   }
 
-  fill(job) {
-    while (this.tiles.children.length > job.segments.length) this.tiles.lastChild.remove();
-    job.segments.forEach((segment, at) => {
-      let tile = this.tiles.children[at];
-      if (!tile) {
-        tile = h("li", {}, h("div", { class: "picture" }), h("strong", {}),
-          h("span", { class: "what" }), h("span", { class: "warning" }));
-        this.tiles.append(tile);
-      }
-      tile.className = segment.status;
-      tile.querySelector("strong").textContent = `${at + 1} · ${segment.status}`;
-      tile.querySelector(".what").textContent = segment.status === "pending" ? ""
-        : [segment.engine, segment.attempts > 1 && `attempt ${segment.attempts}`,
-          segment.reused && "reused"].filter(Boolean).join(" · ");
-      const steps = job.downgrades.filter((one) => one.segment === at).length;
-      tile.querySelector(".warning").textContent =
-        [segment.failure, steps && "downgraded"].filter(Boolean).join(" · ");
-      if (segment.status !== "rendered") {
-        tile.querySelector(".picture").replaceChildren();
-        tile.dataset.body = "";
-      } else if (tile.dataset.body !== String(segment.attempts)) {
-        tile.dataset.body = String(segment.attempts);
-        const clip = h("video", { src: api.body(this.id, at), playsInline: true, loop: true,
-          preload: "metadata", "aria-label": `Segment ${at + 1}` });
-        clip.muted = true;
-        clip.addEventListener("mouseenter", () => { if (!calm()) clip.play().catch(() => {}); });
-        clip.addEventListener("mouseleave", () => clip.pause());
-        clip.addEventListener("error", () => clip.remove());
-        tile.querySelector(".picture").replaceChildren(clip);
-        tile.style.setProperty("--done", "100%");
-      }
-    });
-  }
-
+  // The film; before that the first segment that is drawn; before that the frame that it will have.
   show(job) {
     const film = job.status === "completed" ? job.sha256 : "";
     const first = job.segments.find((one) => one.status === "rendered");
-    const shown = film || (first ? `${first.index} ${first.attempts}` : job.status);
+    const shown = film || (first ? `${first.index} ${first.attempts}` : `${job.status} ${job.segments.length}`);
     if (shown === this.shown) return;
     this.shown = shown;
-    if (film) this.player.replaceChildren(...this.finished(film));
-    else if (first) this.player.replaceChildren(...this.early(first));
-    else {
-      const why = OVER.includes(job.status) ? `There is no film: it is ${job.status}.`
-        : "The first segment shows here as soon as it is drawn.";
-      this.player.replaceChildren(h("div", { class: "waiting" }, h("p", {}, why)));
-    }
+    if (film) this.player.replaceChildren(finished(this.id));
+    else if (first) this.player.replaceChildren(...early(this.id, first, job.segments.length));
+    else this.player.replaceChildren(...this.waiting(job));
   }
 
-  finished(film) {
-    const video = h("video", { src: api.output(this.id), poster: api.thumbnail(this.id),
-      controls: true, playsInline: true, preload: "metadata", "aria-label": "The film" });
-    const told = h("span", { role: "status" });
-    return [video, h("div", { class: "actions" },
-      h("a", { class: "button primary", href: api.output(this.id), download: `${this.id}.mp4` }, "Download"),
-      h("button", { type: "button", onclick: () => copy(told) }, "Copy link"),
-      told),
-    h("small", { class: "sha" }, `sha256 ${film.slice(0, 16)}…`)];
-  }
-
-  early(segment) {
-    const clip = h("video", { src: api.body(this.id, segment.index), loop: true, playsInline: true,
-      autoplay: !calm(), controls: calm(), "aria-label": `Segment ${segment.index + 1}` });
-    clip.muted = true;
-    return [clip, h("p", { class: "hint" }, `Segment ${segment.index + 1}; the others follow.`)];
+  waiting(job) {
+    const over = OVER.includes(job.status);
+    const planned = job.segments.length;
+    const words = over ? `There is no film: it was ${job.status === "cancelled" ? "stopped" : job.status}.`
+      : planned ? "So it will look. The first segment plays here as soon as it is drawn." : "It is being planned.";
+    const n = planned ? Math.min(this.plan.frames - 1, Math.round(this.plan.fps * 1.5)) : 0;
+    return [h("div", { class: "waiting" },
+      planned > 0 && h("img", { src: api.still(this.id, n, STILL_PX), alt: "A frame as the film will have it",
+        onerror: (event) => event.target.remove() }),
+      h("p", {}, !over && h("span", { class: "spin" }), words))];
   }
 }
 
-// The address of this page; without a clipboard (a page that is not secure has none) it is shown.
-async function copy(told) {
-  try {
-    await navigator.clipboard.writeText(location.href);
-    told.textContent = "Copied";
-  } catch {
-    const field = h("input", { type: "text", readOnly: true, value: location.href,
-      "aria-label": "Link to this page" });
-    told.replaceChildren(field);
-    field.select();
-  }
+function finished(id) {
+  return h("video", { src: api.output(id), poster: api.thumbnail(id), controls: true, playsInline: true,
+    preload: "metadata", "aria-label": "The film" });
 }
 
-function rung(one) {
-  return `${one.engine} ${one.still ? "still " : ""}${one.archetype}`;
+function early(id, segment, count) {
+  const clip = h("video", { src: api.body(id, segment.index), loop: true, playsInline: true,
+    autoplay: !calm(), controls: calm(), "aria-label": `Segment ${segment.index + 1}` });
+  clip.muted = true;
+  return [clip, h("span", { class: "badge" }, `Segment ${segment.index + 1} of ${count}`)];
 }
 
-function ended(reason) {
-  return reason.startsWith("cancelled") ? "It was stopped before it was done." : reason;
+// A create that may have been made and billed: only a person can say.
+function doubt(id, segment) {
+  const command = `pytoon settle ${id} ${segment.index + 1} --give-up`;
+  const told = h("span", { role: "status" });
+  const handle = segment.generation.handle;
+  return h("div", { class: "doubt" },
+    h("p", {}, h("strong", {}, `Segment ${segment.index + 1} waits for your word.`),
+      ` ${segment.generation.engine} was asked for it${handle ? ` (${handle})` : ""}, and nobody knows what became of that. `,
+      "It may be billed, so it is not asked again. Look at its service; then say"),
+    h("p", { class: "command" }, h("code", {}, command),
+      h("button", { type: "button", class: "plain icon", "aria-label": "Copy the command",
+        onclick: () => copy(command, told) }, icon("copy")), told),
+    h("p", { class: "soft" }, "or, if the work is there, --accept HANDLE instead. Without a word it is composed from your pictures after a while."));
 }
 
-function brief(data) {
-  const words = [];
-  if (data.segment !== undefined && data.segment !== null) words.push(`segment ${data.segment + 1}`);
-  if (data.rung) words.push(data.rung.engine);
-  if (data.attempt > 1) words.push(`attempt ${data.attempt}`);
-  if (data.reason) words.push(data.reason);
-  if (data.detail) words.push(data.detail);
-  if (data.elapsed_s) words.push(seconds(data.elapsed_s));
-  return words.join(" · ");
+function roughly(left) {
+  if (left < 10) return "10 s";
+  return left < 90 ? `${Math.ceil(left / 10) * 10} s` : `${Math.round(left / 60)} min`;
 }

@@ -1,274 +1,238 @@
 // Make a film: pictures, a look, words, length and sound; beside them the frame as it will be.
 
-import { RETRY_MS, api } from "./api.js";
-import { calm, h, later, say, seconds } from "./dom.js";
-import { Preview, visible } from "./preview.js";
+import { api } from "./api.js";
+import { blank, isEmpty, like, load, request, save } from "./draft.js";
+import { h, icon, later, many, say, sentence } from "./dom.js";
+import { looks } from "./looks.js";
+import { Pictures } from "./pictures.js";
+import { Preview } from "./preview.js";
+import { lengthField, moreFields, soundFields } from "./sound.js";
+import { fieldName, wording } from "./telling.js";
+import { Words } from "./words.js";
 
-const ARCHETYPES = {
-  PRODUCT_HERO: "Full frame",
-  OVERLAY: "Product on a ground",
-  MEME_TEXT: "Words first",
-};
-const CAPTION_CHARS_MAX = 200;
-const BEATS_MAX = 20;
+const PAUSE_MS = 350;
+const RETRY_MS = 2500;
+const PLAINER = { no_picture: "No picture yet: the film is made of its words alone." };
+const EMPTY = "Begin with a picture or with words.";
 
-export async function makeView(main) {
+export async function makeView(main, from = "") {
   const presets = await api.presets();
-  const state = { pictures: [], beats: [""], music: null, voice: null };
-  const preview = new Preview();
-  const problems = h("div", { class: "problems", role: "status", "aria-live": "polite" });
-  const form = h("form", { class: "make", id: "make", onsubmit: (event) => { event.preventDefault(); ask(); } });
-  let planning = null;
-  let retry = 0;
-  let touched = false;
+  let draft = load(presets);
+  if (from) {
+    const events = await api.events(from);
+    draft = like(events.find((event) => event.type === "render_requested")?.data || {});
+    save(draft);
+    // What is written from here on is no copy of that film any more.
+    history.replaceState(null, "", "#/make");
+  }
+  const maker = new Maker(main, presets, draft);
+  return () => maker.close();
+}
 
-  const check = later(async () => {
-    planning?.abort();
-    clearTimeout(retry);
-    planning = new AbortController();
-    const asked = planning;
+class Maker {
+  constructor(main, presets, draft) {
+    Object.assign(this, { main, presets, draft, held: null });
+    this.preview = new Preview();
+    this.preview.onscrub = () => { this.held = null; };
+    this.preview.onframe = (url) => { this.peek.src = url; this.peek.hidden = false; };
+    this.verdict = h("div", { class: "verdict", role: "status" });
+    this.check = later(() => this.plan(), PAUSE_MS);
+    this.build();
+    this.begun();
+    this.check();
+  }
+
+  build() {
+    const changed = () => this.changed();
+    const { draft } = this;
+    this.pictures = new Pictures(draft, changed);
+    this.looks = looks(this.presets, draft, changed);
+    this.words = new Words(draft, changed, (role, at) => this.look(role, at));
+    this.length = lengthField(draft, changed);
+    this.sounds = soundFields(draft, changed);
+    this.more = moreFields(draft, changed);
+    this.peek = h("img", { alt: "", hidden: true });
+    this.afresh = h("button", { type: "button", class: "plain", onclick: () => this.restart() }, "Start afresh");
+    const form = h("form", { id: "make", novalidate: true,
+      onsubmit: (event) => { event.preventDefault(); this.submit(); } },
+    h("header", { class: "lead" },
+      h("div", {}, h("h1", {}, "Make a film"),
+        h("p", { class: "soft" }, "A picture, a few words and a look become a finished 9:16 film.")),
+      this.afresh),
+    step("Pictures", this.pictures.element),
+    step("Look", this.looks.element),
+    step("Words", this.words.element),
+    step("Length and sound", this.length.element,
+      h("div", { class: "files" }, ...Object.values(this.sounds).map((field) => field.element)),
+      this.more.element));
+    this.buttons = ["side", "dock"].map(() => {
+      const button = h("button", { type: "submit", class: "primary wide" }, icon("film"), "Make the film");
+      button.setAttribute("form", "make");
+      return button;
+    });
+    this.home = h("div", { class: "home" }, this.preview.element);
+    this.sheet = h("dialog", { class: "sheet", "aria-label": "Preview",
+      onclose: () => this.home.append(this.preview.element) });
+    this.sheet.append(h("button", { type: "button", class: "plain icon shut", "aria-label": "Close the preview",
+      onclick: () => this.sheet.close() }, icon("x")));
+    this.main.replaceChildren(
+      h("div", { class: "making" }, form,
+        h("aside", { class: "side", "aria-label": "Preview" }, this.home, this.verdict, this.buttons[0])),
+      h("div", { class: "dock" },
+        h("button", { type: "button", class: "peek", onclick: () => this.open() },
+          h("span", { class: "small-phone" }, this.peek), "Preview"),
+        this.buttons[1]),
+      this.sheet);
+  }
+
+  open() {
+    this.sheet.append(this.preview.element);
+    this.sheet.showModal();
+  }
+
+  restart() {
+    const begun = blank();
+    begun.preset = this.draft.preset;
+    save(begun);
+    this.close();
+    const fresh = new Maker(this.main, this.presets, begun);
+    Object.assign(this, { close: () => fresh.close() });
+    fresh.pictures.input.focus();
+  }
+
+  changed() {
+    save(this.draft);
+    this.begun();
+    this.preview.busy();
+    this.check();
+  }
+
+  begun() {
+    const empty = isEmpty(this.draft);
+    this.afresh.hidden = empty;
+    this.preview.element.classList.toggle("empty", empty);
+  }
+
+  // While somebody writes, the preview stands where their words do.
+  look(role, at) {
+    this.held = [role, at];
+    const held = this.caption();
+    if (held) this.preview.to(...held);
+  }
+
+  caption() {
+    if (!this.held) return null;
+    const [role, at] = this.held;
+    const text = role === "beat" ? this.draft.beats[at] : this.draft[role];
+    const lines = (text || "").normalize("NFC").split("\n").map((line) => line.trim().replace(/\s+/g, " "));
+    return [role, lines.filter(Boolean).join("\n")];
+  }
+
+  async plan() {
+    this.planning?.abort();
+    clearTimeout(this.retry);
+    const asked = this.planning = new AbortController();
+    const { ask, lines } = request(this.draft);
     try {
-      const { plan, warnings } = await api.plan(request(), planning.signal);
-      if (asked !== planning) return;
-      preview.show(plan, state.pictures);
-      tell([], warnings);
+      const { plan, warnings } = await api.plan(ask, asked.signal);
+      if (asked !== this.planning) return;
+      this.preview.show(ask, plan, this.caption());
+      this.tell([], lines, warnings);
     } catch (problem) {
-      if (problem.name === "AbortError" || asked !== planning) return;
-      preview.sketch(state.pictures);
-      if (problem.status === 422) tell(problem.problems, []);
-      else if (problem.status !== 501) tell([{ message: problem.message }], []);
-      if (problem.status === 0 || problem.status === 503) retry = setTimeout(check, RETRY_MS);
+      if (problem.name === "AbortError" || asked !== this.planning) return;
+      const words = problem.status === 501 ? "This server cannot plan beforehand; the film will show." : "";
+      this.preview.stale(words);
+      if (problem.status !== 501) this.tell(problem.problems.length ? problem.problems : [problem], lines);
+      if (problem.passing) this.retry = setTimeout(() => this.plan(), RETRY_MS);
     }
-  }, 500);
-  const changed = () => { touched = true; check(); };
-  form.addEventListener("input", changed);
+  }
 
-  function tell(found, warnings) {
-    if (!touched && (found.some((item) => item.field) || warnings.length)) {
-      // Nobody has done anything yet: what to begin with is no mistake.
-      say(problems, h("p", { class: "hint" }, "Begin with a picture or with words."));
+  async submit() {
+    if (isEmpty(this.draft)) {
+      this.pictures.say([EMPTY]);
+      this.pictures.input.focus();
+      this.pictures.element.scrollIntoView({ block: "center" });
       return;
     }
-    say(problems,
-      ...found.map((item) => h("p", { class: "error" }, item.message || item.limit)),
-      ...warnings.map((item) => h("p", { class: "warning" }, item.message)));
-  }
-
-  function request() {
-    const words = new FormData(form);
-    const text = (name) => words.get(name)?.trim() || "";
-    const beats = words.getAll("beat").map((beat) => beat.trim()).filter(Boolean);
-    const ask = {
-      preset_id: words.get("preset"),
-      target_duration_seconds: Number(words.get("duration")),
-      prompt: text("prompt") || text("hook"),
-      hook: text("hook"),
-    };
-    if (beats.length) ask.beats = beats;
-    if (text("cta")) ask.cta = text("cta");
-    if (state.pictures.length) ask.image_uris = state.pictures.map((picture) => picture.uri);
-    if (state.music) ask.music_uri = state.music.uri;
-    if (state.voice) ask.voice_uri = state.voice.uri;
-    if (words.get("brand_safe")) ask.brand_safe = words.get("brand_safe") === "yes";
-    if (words.get("engine_policy")) ask.engine_policy = words.get("engine_policy");
-    if (words.get("draft")) ask.draft = true;
-    return ask;
-  }
-
-  async function ask() {
-    touched = true;
-    button.disabled = true;
+    this.buttons.forEach((button) => { button.disabled = true; });
+    const { ask, lines } = request(this.draft);
     try {
-      const { job_id: id } = await api.submit(request());
+      const { job_id: id } = await api.submit(ask);
       location.hash = `#/film/${encodeURIComponent(id)}`;
     } catch (problem) {
-      tell(problem.problems.length ? problem.problems : [{ message: problem.message }], []);
-      problems.scrollIntoView({ block: "nearest" });
+      this.tell(problem.problems.length ? problem.problems : [problem], lines);
+      this.verdict.scrollIntoView({ block: "nearest" });
     } finally {
-      button.disabled = false;
+      this.buttons.forEach((button) => { button.disabled = false; });
     }
   }
 
-  const button = h("button", { type: "submit", class: "primary" }, "Make the film");
-  button.setAttribute("form", "make");
-  form.append(
-    pictureStep(state, changed),
-    lookStep(presets),
-    wordStep(),
-    soundStep(state, changed),
-  );
-  main.replaceChildren(
-    h("h1", { class: "hidden" }, "Make a film"),
-    h("div", { class: "columns making" }, form,
-      h("aside", { "aria-label": "Preview" }, preview.element),
-      h("div", { class: "go" }, problems, button)),
-  );
-  preview.sketch(state.pictures);
-  check();
-  return () => { planning?.abort(); clearTimeout(retry); preview.close(); };
-}
-
-function step(number, title, ...content) {
-  return h("fieldset", {}, h("legend", {}, h("span", { class: "number" }, String(number)), title),
-    ...content);
-}
-
-function pictureStep(state, changed) {
-  const list = h("ul", { class: "pictures" });
-  const note = h("p", { class: "error", role: "alert" });
-  const input = h("input", { type: "file", accept: "image/*", multiple: true, id: "pictures" });
-  const zone = h("label", { class: "drop", for: "pictures" },
-    h("strong", {}, "Drop pictures here"), " or choose files", h("br"),
-    h("small", {}, "PNG with transparency is cut out; up to 20 MB each"), input);
-
-  async function take(files) {
-    note.textContent = "";
-    for (const file of files) {
-      const item = { name: file.name, url: URL.createObjectURL(file), uri: null };
-      zone.classList.add("busy");
-      try {
-        item.uri = (await api.upload(file)).uri;
-        item.seen = await visible(item.url).catch(() => null);
-        state.pictures.push(item);
-      } catch (problem) {
-        note.textContent = `${file.name}: ${problem.message}`;
-      }
-      zone.classList.remove("busy");
+  // Each problem stands at its field; beside the button is how many there are, and the way there.
+  tell(problems, lines = [], warnings = []) {
+    const fields = this.fields(lines);
+    const told = new Map();
+    const pictures = new Map();
+    const rest = [];
+    for (const problem of problems) {
+      const place = /^image_uris\[(\d+)\]/.exec(problem.field || "");
+      if (place) pictures.set(Number(place[1]), wording(problem));
+      else if (fields[problem.field]) told.set(problem.field, [...(told.get(problem.field) || []), wording(problem)]);
+      else rest.push(problem.field ? `${fieldName(problem.field)}: ${wording(problem)}` : problem.message);
     }
-    render();
-    changed();
-  }
-
-  function move(from, to) {
-    const back = to >= 0 ? to : Math.min(from, state.pictures.length - 2);
-    const [picture] = state.pictures.splice(from, 1);
-    if (to >= 0) state.pictures.splice(to, 0, picture);
-    else URL.revokeObjectURL(picture.url);
-    render();
-    changed();
-    // Whoever came by the keyboard stays where they were.
-    (list.children[back]?.querySelector("button:last-of-type") || input).focus();
-  }
-
-  function render() {
-    list.replaceChildren(...state.pictures.map((picture, at) => h("li", {},
-      h("img", { src: picture.url, alt: picture.name }),
-      h("div", { class: "tools" },
-        at > 0 && h("button", { type: "button", "aria-label": `Move ${picture.name} forward`,
-          onclick: () => move(at, at - 1) }, "←") || null,
-        h("button", { type: "button", "aria-label": `Remove ${picture.name}`,
-          onclick: () => move(at, -1) }, "×")))));
-  }
-
-  input.addEventListener("change", (event) => {
-    event.stopPropagation();
-    take([...input.files]);
-    input.value = "";
-  });
-  for (const kind of ["dragenter", "dragover"]) {
-    zone.addEventListener(kind, (event) => { event.preventDefault(); zone.classList.add("over"); });
-  }
-  for (const kind of ["dragleave", "drop"]) {
-    zone.addEventListener(kind, (event) => { event.preventDefault(); zone.classList.remove("over"); });
-  }
-  zone.addEventListener("drop", (event) => {
-    take([...event.dataTransfer.files].filter((file) => file.type.startsWith("image/")));
-  });
-  return step(1, "Pictures", zone, note, list);
-}
-
-function lookStep(presets) {
-  const cards = presets.map((preset, at) => {
-    const sample = h("video", { src: `/page/samples/${preset.preset_id}.mp4#t=1`, muted: true,
-      loop: true, playsInline: true, preload: "metadata", "aria-hidden": "true" });
-    sample.muted = true;
-    const play = () => { if (!calm()) sample.play().catch(() => {}); };
-    const rest = () => { sample.pause(); };
-    return h("label", { class: "look", onmouseenter: play, onmouseleave: rest,
-      onfocusin: play, onfocusout: rest },
-    h("input", { type: "radio", name: "preset", value: preset.preset_id,
-      checked: preset.preset_id === "overlay_classic" || (at === 0 && !presets.some(
-        (other) => other.preset_id === "overlay_classic")) }),
-    sample,
-    h("span", { class: "name" }, preset.title),
-    h("small", {}, ARCHETYPES[preset.archetype] || preset.archetype));
-  });
-  return step(2, "Look", h("div", { class: "looks", role: "radiogroup", "aria-label": "Look" },
-    ...cards));
-}
-
-function counted(label, name, placeholder, { hint = "" } = {}) {
-  const id = `w-${name}-${Math.random().toString(36).slice(2, 8)}`;
-  const count = h("span", { class: "count", "aria-hidden": "true" });
-  const input = h("input", { type: "text", id, name, placeholder, maxlength: CAPTION_CHARS_MAX,
-    autocomplete: "off", dir: "auto",
-    oninput: () => { count.textContent = input.value.length > 120 ? String(CAPTION_CHARS_MAX - input.value.length) : ""; } });
-  return h("div", { class: "field" }, h("label", { for: id }, label,
-    hint ? h("small", {}, ` ${hint}`) : null), input, count);
-}
-
-function wordStep() {
-  const beats = h("div", { class: "beats" });
-  const add = h("button", { type: "button", class: "quiet", onclick: () => more(true) }, "+ Another line");
-  function more(focus) {
-    const field = counted(`Line ${beats.children.length + 1}`, "beat",
-      beats.children.length ? "" : "Rosehip. Squalane. Vitamin E.");
-    beats.append(field);
-    add.hidden = beats.children.length >= BEATS_MAX;
-    if (focus) field.querySelector("input").focus();
-  }
-  more(false);
-  const about = h("textarea", { id: "prompt", name: "prompt", rows: 2, dir: "auto",
-    placeholder: "A dark glass bottle on wet stone, morning light" });
-  return step(3, "Words",
-    counted("Hook", "hook", "Sleep does the rest", { hint: "the first words on the screen" }),
-    beats, add,
-    counted("Call to action", "cta", "Try it tonight", { hint: "the last words" }),
-    h("details", {}, h("summary", {}, "Direction for engines that generate"),
-      h("div", { class: "field" }, h("label", { for: "prompt" }, "What the film is about"), about)));
-}
-
-function soundStep(state, changed) {
-  const told = h("output", { for: "duration" }, seconds(15));
-  const length = h("input", { type: "range", id: "duration", name: "duration", min: "1", max: "60",
-    value: "15", oninput: () => { told.textContent = seconds(Number(length.value)); } });
-  return step(4, "Length and sound",
-    h("div", { class: "field" }, h("label", { for: "duration" }, "Length ", told), length),
-    soundField("Music", "music", state, changed),
-    soundField("Voice", "voice", state, changed),
-    h("details", {}, h("summary", {}, "More"),
-      choice("Brand-safe", "brand_safe", [["", "As the look says"], ["yes", "Yes: every product pixel as uploaded"], ["no", "No"]]),
-      choice("Engines", "engine_policy", [["", "As the look says"], ["local_only", "Only this machine"], ["local_preferred", "This machine first"], ["api_only", "Hosted engines"]]),
-      h("label", { class: "check" }, h("input", { type: "checkbox", name: "draft" }),
-        " Draft: a quick, small preview")));
-}
-
-function choice(label, name, options) {
-  const id = `c-${name}`;
-  return h("div", { class: "field" }, h("label", { for: id }, label),
-    h("select", { id, name }, ...options.map(([value, text]) => h("option", { value }, text))));
-}
-
-function soundField(label, name, state, changed) {
-  const id = `s-${name}`;
-  const note = h("small", { role: "status" });
-  const input = h("input", { type: "file", id, accept: "audio/*,video/mp4" });
-  const clear = h("button", { type: "button", class: "quiet", hidden: true,
-    "aria-label": `Remove the ${name}`, onclick: () => {
-      state[name] = null; input.value = ""; clear.hidden = true; note.textContent = ""; changed();
-    } }, "×");
-  input.addEventListener("change", async (event) => {
-    event.stopPropagation();
-    if (!input.files.length) return;
-    note.textContent = "Sending…";
-    try {
-      state[name] = await api.upload(input.files[0]);
-      note.textContent = "";
-      clear.hidden = false;
-      changed();
-    } catch (problem) {
-      note.textContent = problem.message;
+    for (const [name, field] of Object.entries(fields)) field.wrong(first(told.get(name)));
+    this.pictures.mark(pictures);
+    const links = [...told.keys()].map((name) => fields[name].input);
+    if (pictures.size) links.unshift(this.pictures.input);
+    if (isEmpty(this.draft) && !problems.length) {
+      say(this.verdict, h("p", { class: "hint" }, EMPTY));
+      return;
     }
-  });
-  return h("div", { class: "field file" }, h("label", { for: id }, label), input, clear, note);
+    const count = pictures.size + told.size;
+    say(this.verdict,
+      ...rest.map((words) => h("p", { class: "error" }, icon("alert"), words)),
+      ...(count ? [h("p", { class: "error" }, icon("alert"), `${many(count, "thing")} to put right. `,
+        h("button", { type: "button", class: "link", onclick: () => reveal(links[0]) }, "Show me"))] : []),
+      ...remarks(warnings));
+  }
+
+  fields(lines) {
+    const { prompt, ...more } = this.more.fields;
+    const beats = Object.fromEntries(this.words.lines.map((line, at) =>
+      [`beats[${lines.includes(at) ? lines.indexOf(at) : `-${at}`}]`, line]));
+    return { hook: this.words.hook, ...beats, cta: this.words.cta, prompt, ...more,
+      target_duration_seconds: this.length, ...this.sounds };
+  }
+
+  close() {
+    this.planning?.abort();
+    this.check.cancel();
+    clearTimeout(this.retry);
+    this.pictures.leave();
+    this.looks.close();
+    this.preview.close();
+    if (this.sheet.open) this.sheet.close();
+  }
+}
+
+function step(title, ...content) {
+  return h("section", { class: "step" }, h("h2", {}, title), ...content);
+}
+
+function first(words) {
+  if (!words) return "";
+  return words.length > 1 ? `${words[0]} (and ${words.length - 1} more like it)` : words[0];
+}
+
+function remarks(warnings) {
+  const told = warnings.map((one) => h("p", { class: "remark" }, PLAINER[one.code] || `${sentence(one.message)}.`));
+  if (told.length <= 2) return told;
+  return [told[0], h("details", {}, h("summary", {}, `${told.length - 1} more remarks`), ...told.slice(1))];
+}
+
+function reveal(input) {
+  for (let inside = input; inside; inside = inside.parentElement) {
+    if (inside.tagName === "DETAILS") inside.open = true;
+  }
+  input.scrollIntoView({ block: "center" });
+  input.focus({ preventScroll: true });
 }

@@ -1,175 +1,192 @@
-// The frame as the plan has it: the safe zone, the words in the film's own letters where and as
-// large as they will stand, and a sketch of where the picture goes.
+// The frame as the film will have it: drawn by the server with what draws the film, so that place,
+// size and line ends of the words are the film's own.  Over it lies what apps cover.
 
-import { h, seconds, svg } from "./dom.js";
+import { api } from "./api.js";
+import { h, icon, seconds, svg } from "./dom.js";
 
 const WIDTH = 1080;
 const HEIGHT = 1920;
-const GAP = 24;
 const SAFE = { x: 120, y: 288, width: 768, height: 960 };
-const STAGE = { x: 8, y: 84, width: 992, height: 1752 };
-const LARGEST = 1600;
+const KEPT_MAX = 48;
+// Of the film's length: what stands shorter has no room for its name.
+const NAMED_FROM = 0.13;
+const NAMES = { hook: "Hook", beat: "Line", cta: "CTA" };
 
 export class Preview {
   constructor() {
-    this.frame = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img",
-      "aria-label": "Preview of the frame" });
+    this.image = h("img", { class: "frame", alt: "", width: 540, height: 960, hidden: true });
+    this.over = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "apps", "aria-hidden": "true" });
+    this.note = h("p", { class: "note", role: "status" });
+    this.screen = h("div", { class: "screen" }, this.image, this.over,
+      h("p", { class: "invite" }, "Your picture and your words keep to this box"), this.note,
+      h("span", { class: "spin", "aria-hidden": "true" }));
     this.time = h("input", { type: "range", min: "0", max: "0", value: "0", disabled: true,
-      "aria-label": "Moment of the film", oninput: () => this.draw() });
-    this.told = h("output", {}, "");
-    this.zones = h("input", { type: "checkbox", checked: true, onchange: () => this.draw() });
+      "aria-label": "Moment of the film", oninput: () => { this.onscrub?.(); this.draw(); } });
+    this.track = h("div", { class: "track", "aria-hidden": "true" });
+    this.told = h("output", {});
+    this.zones = h("input", { type: "checkbox", role: "switch", checked: true,
+      onchange: () => { this.over.toggleAttribute("hidden", !this.zones.checked); } });
     this.element = h("div", { class: "preview" },
-      h("div", { class: "phone" }, this.frame),
-      h("div", { class: "scrub" }, this.time, this.told),
-      h("label", { class: "check" }, this.zones, " Show what apps cover"),
-      h("p", { class: "hint" },
-        "The words stand where the film will have them, in its letters; ground, picture and colours are a sketch."));
+      h("div", { class: "phone" }, this.screen),
+      h("div", { class: "strip" }, this.track, this.time, this.told),
+      h("label", { class: "switch" }, this.zones, icon("eye"), h("span", {}, "Show what apps cover")));
+    this.frames = new Map();
+    this.ask = null;
     this.plan = null;
-    this.pictures = [];
-    this.fonts = new Map();
+    this.cover(SAFE);
   }
 
-  show(plan, pictures) {
-    const fresh = !this.plan || this.plan.frames !== plan.frames;
-    this.plan = plan;
-    this.pictures = [...pictures];
+  // Another film: its plan, and the request that it is drawn from; `held` is the caption to stay at.
+  show(ask, plan, held) {
+    this.forget();
+    const fresh = this.plan?.frames !== plan.frames;
+    Object.assign(this, { ask, plan });
     this.time.disabled = false;
     this.time.max = String(plan.frames - 1);
-    if (fresh) this.time.value = String(Math.min(plan.frames - 1, Math.round(plan.fps)));
-    plan.fonts.forEach((font) => this.load(font.artifact.sha256));
-    this.draw();
+    this.time.step = String(Math.max(1, Math.round(plan.fps / 10)));
+    if (fresh) this.time.value = String(Math.min(plan.frames - 1, Math.round(plan.fps * 1.5)));
+    this.cover(plan.style.safe_box);
+    this.lay();
+    if (!held || !this.to(...held)) this.draw();
   }
 
-  sketch(pictures) {
-    this.plan = null;
-    this.pictures = [...pictures];
-    this.time.disabled = true;
-    this.draw();
+  // Nothing can be drawn of what is asked for now: what was drawn last stays, faintly.
+  stale(words = "") {
+    this.stop?.abort();
+    this.screen.classList.remove("busy");
+    this.screen.classList.add("stale");
+    this.note.textContent = words;
   }
 
-  // A font that is not here (a brand's own) leaves the words to the next in the row.
-  load(sha256) {
-    if (this.fonts.has(sha256)) return;
-    const face = new FontFace(`f-${sha256}`, `url(/page/fonts/${sha256})`);
-    this.fonts.set(sha256, face);
-    document.fonts.add(face);
-    face.load().then(() => this.draw(), () => {});
+  busy() {
+    this.screen.classList.add("busy");
   }
 
-  draw() {
-    const parts = [svg("rect", { width: WIDTH, height: HEIGHT, class: "ground" })];
-    const at = Number(this.time.value);
-    const segment = this.plan?.segments.find((one) => at < one.start + one.frames);
-    const index = segment?.asset ?? 0;
-    const picture = this.pictures[index];
-    if (picture) parts.push(this.picture(picture, this.plan?.assets[index]));
-    if (this.plan) {
-      this.told.textContent = seconds(at / this.plan.fps);
-      parts.push(...this.words(at));
-    } else {
-      this.told.textContent = "";
+  // Goes to where a caption stands; false if the film has none such.
+  to(role, text) {
+    const card = this.plan?.captions.find((one) => one.role === role && one.text === text)?.cards[0];
+    if (!card) return false;
+    const n = Number(this.time.value);
+    // Whoever is within it stays: the words come and go at its edges.
+    if (n <= card.start || card.start + card.frames - 1 <= n) {
+      this.time.value = String(card.start + Math.round(card.frames / 2));
     }
-    if (this.zones.checked) parts.push(this.zone());
-    this.frame.replaceChildren(...parts);
+    this.draw();
+    return true;
   }
 
-  picture(picture, asset) {
-    const overlay = this.plan?.archetype === "OVERLAY";
-    if (!overlay && asset && !asset.has_alpha) {
-      return svg("image", { href: picture.url, width: WIDTH, height: HEIGHT, class: "picture",
-        preserveAspectRatio: "xMidYMid slice" });
-    }
-    const seen = picture.seen || { x: 0, y: 0, width: 100, height: 100, whole: [100, 100] };
-    const box = placed(overlay || !this.plan ? this.safe() : STAGE, this.block(), seen);
-    const crop = svg("svg", { ...box, class: "picture",
-      viewBox: `${seen.x} ${seen.y} ${seen.width} ${seen.height}` });
-    crop.append(svg("image", { href: picture.url, width: seen.whole[0], height: seen.whole[1] }));
-    return crop;
+  lay() {
+    const share = (frames) => `${100 * frames / this.plan.frames}%`;
+    this.track.replaceChildren(
+      ...this.plan.segments.slice(1).map((one) => {
+        const edge = h("i", {});
+        edge.style.left = share(one.start);
+        return edge;
+      }),
+      ...this.plan.captions.flatMap((caption) => caption.cards.map((card, at) => {
+        const named = at === 0 && card.frames > NAMED_FROM * this.plan.frames;
+        const block = h("span", { class: caption.role }, named ? NAMES[caption.role] : "");
+        block.style.left = share(card.start);
+        block.style.width = share(card.frames);
+        return block;
+      })));
   }
 
-  words(at) {
+  words(n) {
     const cards = this.plan.captions.flatMap((caption) => caption.cards);
-    const card = cards.find((one) => one.start <= at && at < one.start + one.frames);
-    if (!card) return [];
-    const { box, lines, size_px: size } = card;
-    const step = box.height / lines.length;
-    const families = this.plan.fonts.map((font) => `"f-${font.artifact.sha256}"`);
-    return lines.map((line, row) => {
-      const text = svg("text", { x: box.x + box.width / 2, y: box.y + step * (row + 0.5),
-        "font-size": size, class: "caption", "text-anchor": "middle", direction: direction(line),
-        "dominant-baseline": "central" });
-      text.style.fontFamily = [...families, "system-ui", "sans-serif"].join(", ");
-      text.textContent = line;
-      return text;
-    });
+    const card = cards.find((one) => one.start <= n && n < one.start + one.frames);
+    return card ? card.lines.join(" ") : "";
   }
 
-  safe() {
-    return this.plan?.style.safe_box || SAFE;
+  async draw() {
+    if (!this.plan) return;
+    const n = Number(this.time.value);
+    const words = this.words(n);
+    const at = seconds(Math.round(10 * n / this.plan.fps) / 10);
+    this.told.textContent = at;
+    this.time.setAttribute("aria-valuetext", words ? `${at}: ${words}` : `${at}: no words`);
+    if (this.drawing) {
+      this.again = true;
+      return;
+    }
+    this.drawing = true;
+    const ask = this.ask;
+    try {
+      const url = await this.frame(n);
+      if (ask === this.ask) await this.put(url, words ? `The frame at ${at}. Words: ${words}` : `The frame at ${at}`);
+    } catch (problem) {
+      if (problem.name !== "AbortError" && ask === this.ask) {
+        this.stale(problem.status === 501 ? "This server cannot draw frames; the film will have them." : problem.message);
+      }
+    }
+    this.drawing = false;
+    if (this.again || ask !== this.ask) {
+      this.again = false;
+      this.draw();
+    }
   }
 
-  // What the words take at any time of the film.
-  block() {
-    const boxes = (this.plan?.captions || []).flatMap((one) => one.cards.map((card) => card.box));
-    if (!boxes.length) return null;
-    const x = Math.min(...boxes.map((box) => box.x));
-    const y = Math.min(...boxes.map((box) => box.y));
-    return { x, y, width: Math.max(...boxes.map((box) => box.x + box.width)) - x,
-      height: Math.max(...boxes.map((box) => box.y + box.height)) - y };
+  async frame(n) {
+    if (this.frames.has(n)) return this.frames.get(n);
+    const frames = this.frames;
+    this.busy();
+    this.stop = new AbortController();
+    const url = URL.createObjectURL(await api.frame(this.ask, n, this.stop.signal));
+    frames.set(n, url);
+    if (frames.size > KEPT_MAX) {
+      const [oldest, gone] = frames.entries().next().value;
+      frames.delete(oldest);
+      URL.revokeObjectURL(gone);
+    }
+    return url;
   }
 
-  zone() {
-    const box = this.safe();
-    return svg("path", { class: "zone", "fill-rule": "evenodd",
-      d: `M0 0H${WIDTH}V${HEIGHT}H0ZM${box.x} ${box.y}v${box.height}h${box.width}v${-box.height}Z` });
+  async put(url, told) {
+    const fresh = new Image();
+    fresh.src = url;
+    await fresh.decode();
+    const before = this.image.getAttribute("src");
+    this.image.src = url;
+    if (before && ![...this.frames.values()].includes(before)) URL.revokeObjectURL(before);
+    this.image.alt = told;
+    this.image.hidden = false;
+    this.note.textContent = "";
+    this.screen.classList.remove("busy", "stale");
+    this.onframe?.(url);
+  }
+
+  // What the apps lay over a film: shaded, with the outlines of their buttons and words.
+  cover(box) {
+    const { x, y, width, height } = box;
+    const [right, bottom] = [x + width, y + height];
+    const rail = (right + WIDTH) / 2;
+    const shape = (tag, given) => svg(tag, { class: "ui", ...given });
+    const bar = (left, top, wide, high = 26) =>
+      shape("rect", { x: left, y: top, width: wide, height: high, rx: high / 2 });
+    const buttons = [0, 1, 2, 3].flatMap((at) => [
+      shape("circle", { cx: rail, cy: bottom - 470 + at * 190, r: 46 }),
+      bar(rail - 34, bottom - 470 + at * 190 + 62, 68, 18)]);
+    this.over.replaceChildren(
+      svg("path", { class: "zone", "fill-rule": "evenodd",
+        d: `M0 0H${WIDTH}V${HEIGHT}H0ZM${x} ${y}v${height}h${width}v${-height}Z` }),
+      svg("rect", { class: "edge dark", x, y, width, height, rx: 8 }),
+      svg("rect", { class: "edge", x, y, width, height, rx: 8 }),
+      bar(x + width / 2 - 250, 150, 200, 30), bar(x + width / 2 + 50, 150, 200, 30), ...buttons,
+      shape("circle", { cx: 102, cy: bottom + 150, r: 54 }), bar(186, bottom + 132, 320, 34),
+      bar(48, bottom + 250, 680), bar(48, bottom + 306, 520), bar(48, bottom + 380, 400),
+      bar(0, HEIGHT - 170, WIDTH, 5), ...[0, 1, 2, 3, 4].map((at) =>
+        shape("circle", { cx: 108 + at * 216, cy: HEIGHT - 86, r: 34 })));
+  }
+
+  forget() {
+    this.stop?.abort();
+    const shown = this.image.getAttribute("src");
+    for (const url of this.frames.values()) if (url !== shown) URL.revokeObjectURL(url);
+    this.frames = new Map();
   }
 
   close() {
-    this.pictures = [];
+    this.forget();
+    this.ask = this.plan = null;
   }
-}
-
-// Where a product stands: as large as it goes, above or below the words.
-function placed(within, block, seen) {
-  const bottom = within.y + within.height;
-  let [top, low] = [within.y, bottom];
-  if (block) {
-    const above = block.y - GAP - within.y;
-    const below = bottom - (block.y + block.height + GAP);
-    if (above >= below) low = block.y - GAP;
-    else top = block.y + block.height + GAP;
-  }
-  const scale = 0.96 * Math.min(within.width / seen.width, (low - top) / seen.height,
-    LARGEST / Math.max(seen.width, seen.height));
-  const [width, height] = [Math.max(1, seen.width * scale), Math.max(1, seen.height * scale)];
-  return { x: within.x + (within.width - width) / 2, y: (top + low - height) / 2, width, height };
-}
-
-function direction(line) {
-  return /^[^\p{L}]*[\p{Script=Arabic}\p{Script=Hebrew}]/u.test(line) ? "rtl" : "ltr";
-}
-
-// The part of a picture that is not transparent, in its own pixels.
-export async function visible(url) {
-  const picture = new Image();
-  picture.src = url;
-  await picture.decode();
-  const whole = [picture.naturalWidth, picture.naturalHeight];
-  const share = Math.min(1, 256 / Math.max(...whole));
-  const [wide, high] = whole.map((length) => Math.max(1, Math.round(length * share)));
-  const canvas = h("canvas", { width: wide, height: high });
-  const pen = canvas.getContext("2d");
-  pen.drawImage(picture, 0, 0, wide, high);
-  const codes = pen.getImageData(0, 0, wide, high).data;
-  let [left, top, right, bottom] = [wide, high, 0, 0];
-  for (let y = 0; y < high; y += 1) {
-    for (let x = 0; x < wide; x += 1) {
-      if (codes[4 * (y * wide + x) + 3] === 0) continue;
-      left = Math.min(left, x); right = Math.max(right, x + 1);
-      top = Math.min(top, y); bottom = Math.max(bottom, y + 1);
-    }
-  }
-  if (right <= left) return { x: 0, y: 0, width: whole[0], height: whole[1], whole };
-  return { x: left / share, y: top / share, width: (right - left) / share,
-    height: (bottom - top) / share, whole };
 }
