@@ -76,9 +76,12 @@ def glance(  # noqa: PLR0917 - all that a frame depends on, across the process b
 ) -> bytes | str:
     """Draw one frame as a JPEG; or what went wrong, in words."""
     from assembler.glance import glance as drawn  # noqa: PLC0415 - only workers load it
+    from assembler.stills import StillError  # noqa: PLC0415
 
     try:
         made = drawn(spec, rungs, n, width, sources, clips)
+    except StillError as error:
+        return str(error)
     except (ValueError, RuntimeError, OSError, ArithmeticError, LookupError) as error:
         return f"{type(error).__name__}: {error}"
     report(1, 1)

@@ -36,9 +36,10 @@ def glance(  # noqa: PLR0917 - all that a frame depends on, across the process b
     if wide > width:
         size = (width, max(1, round(high * width / wide)))
         pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
-    done, encoded = cv2.imencode(
-        ".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-    )
+    # Colours as dense as light: words on coloured plates would fray otherwise.
+    options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+    options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    done, encoded = cv2.imencode(".jpg", pixels[..., ::-1], options)
     assert done
     return np.asarray(encoded).tobytes()
 

@@ -1,43 +1,35 @@
-"""``python -m tests.page_pictures`` takes the pictures of the web page that the tutorial shows.
+"""``python -m tests.page_pictures`` takes the pictures of the web page that the documents show.
 
-A real gateway, a real film and a Chromium (``PYTOON_CHROMIUM``, or on the PATH).
+A film is made before real services; states that pass in a moment are staged (``stage.py``).  It
+needs a Chromium (``PYTOON_CHROMIUM``, or on the PATH).
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+import time
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import cv2
 import numpy as np
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
+from tests.end_to_end.browsing import PHONE, PRODUCT, a_browser, opened, preview_of, up
 from tests.end_to_end.shell import ROOT
-from tests.end_to_end.test_page import ARGUMENTS, CHROMIUM, _up
+from tests.end_to_end.stage import Stage
 
 PICTURES = ROOT / "docs" / "reference" / "page"
-BYTES_MAX = 100_000
+BYTES_MAX = 80_000
 QUALITY = 80
 FILM_MS = 120_000
-DESKTOP, PHONE = (1280, 900), (390, 844)
-
-
-@contextmanager
-def _page(browser: Browser, address: str, size: tuple[int, int], scheme: str) -> Iterator[Page]:
-    viewport = {"width": size[0], "height": size[1]}
-    with closing(
-        browser.new_context(base_url=address, viewport=viewport, color_scheme=scheme)  # type: ignore[arg-type]
-    ) as context:
-        page = context.new_page()
-        page.goto("/")
-        page.wait_for_selector("form.make")
-        yield page
+SETTLED_MS = 1_500
+DAYS_S = 3 * 86_400
 
 
 def _take(page: Page, name: str) -> None:
-    page.wait_for_timeout(1500)
+    page.wait_for_timeout(SETTLED_MS)
     pixels = cv2.imdecode(np.frombuffer(page.screenshot(), np.uint8), cv2.IMREAD_COLOR)
     assert pixels is not None
     done, content = cv2.imencode(".webp", pixels, [cv2.IMWRITE_WEBP_QUALITY, QUALITY])
@@ -48,41 +40,74 @@ def _take(page: Page, name: str) -> None:
 
 
 def _fill(page: Page) -> None:
-    page.set_input_files("#pictures", ROOT / "config" / "demo" / "product.png")
-    page.get_by_label("Hook").fill("Sleep does the rest")
+    page.set_input_files("#pictures", PRODUCT)
+    expect(page.locator(".pictures li:not(.sending)")).to_have_count(1)
     page.get_by_label("Call to action").fill("Try it tonight")
-    expect(page.locator("svg .caption")).to_have_count(1)
-    page.evaluate("scrollTo(0, 0)")
+    page.get_by_label("Hook").fill("Sleep does the rest")
+    preview_of(page, "Words: Sleep does the rest")
+    page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
 
 
-def _pictures(browser: Browser, address: str) -> None:
-    with _page(browser, address, DESKTOP, "light") as page:
+def _made(browser: Browser, address: str) -> None:
+    """Of the real thing: making a film, and having it."""
+    with opened(browser, address) as page:
+        page.wait_for_selector("#make")
+        _take(page, "make-empty")
         _fill(page)
         _take(page, "make")
         page.get_by_role("button", name="Make the film").click()
-        expect(page.locator(".actions")).to_have_count(1, timeout=FILM_MS)
-        film = page.url
+        expect(page.locator(".player video[controls]")).to_have_count(1, timeout=FILM_MS)
         _take(page, "film")
-    with _page(browser, address, DESKTOP, "dark") as page:
-        page.goto(film)
-        expect(page.locator(".actions")).to_have_count(1)
-        _take(page, "film-dark")
-    with _page(browser, address, PHONE, "dark") as page:
+    with opened(browser, address, size=PHONE, color_scheme="dark", has_touch=True) as page:
+        page.wait_for_selector("#make")
         _fill(page)
         _take(page, "make-phone")
+        page.get_by_role("button", name="Preview").click()
+        _take(page, "preview-phone")
+
+
+def _staged(browser: Browser, stage: Stage) -> None:
+    """Of what passes in a moment, or came about long ago."""
+
+    def shown(
+        name: str, path: str, scheme: str, act: Callable[[Page], None] | None = None
+    ) -> None:
+        with opened(browser, stage.address, path, color_scheme=scheme) as page:
+            page.wait_for_selector("main h1")
+            page.wait_for_load_state("networkidle") if "rendering" not in path else None
+            if act:
+                act(page)
+            _take(page, name)
+
+    def under_way(page: Page) -> None:
+        expect(page.locator("img.ahead")).to_have_count(2)
+        for segment, share in ((2, 0.6), (3, 0.3)):
+            stage.progress("rendering", segment=segment, frames_done=round(90 * share), frames=90)
+
+    shown("watch-dark", "/#/film/rendering", "dark", under_way)
+    shown("downgraded", "/#/film/downgraded", "light")
+    shown("history", "/#/film/done/10", "light")
+    shown("films", "/#/films", "light")
+    with opened(
+        browser, stage.address, "/#/film/done/10", size=PHONE, color_scheme="dark", has_touch=True
+    ) as page:
+        page.wait_for_selector(".tiles video")
+        page.evaluate("scrollTo(0, 560)")
+        _take(page, "history-phone")
 
 
 def main() -> int:
     """Take them.  Returns the exit status."""
     PICTURES.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
-        served = _up(Path(folder))
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        try:
-            _pictures(browser, next(served))
-        finally:
-            browser.close()
-            served.close()  # type: ignore[attr-defined]
+    with tempfile.TemporaryDirectory() as folder, a_browser() as browser:
+        with up(Path(folder)) as address:
+            _made(browser, address)
+        with closing(Stage(Path(folder), time.time() - DAYS_S)) as stage:
+            stage.many(16)
+            for scene in ("done", "cancelled", "downgraded"):
+                getattr(stage, scene)()
+            stage.rendering("rendering", 2, {2: 0.6, 3: 0.3})
+            _staged(browser, stage)
     return 0
 
 

@@ -26,11 +26,13 @@ COOKIE = "pytoon_key"
 HEADER = "x-api-key"
 PUBLIC = ("/", "/page/", "/health", "/ready", "/metrics", "/docs", "/openapi.json", "/favicon.ico")
 """What is shown without a key; an entry that ends in a slash is a folder, but for the root."""
+SESSION = "/api/v1/session"
+"""Where any key is kept in a cookie, or forgotten: one that may only look, too."""
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 SECURITY_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; "
-    "media-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; "
-    "frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "font-src 'self'; connect-src 'self'; img-src 'self' blob: data:; media-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -115,7 +117,8 @@ class Guard:
             raise Refused(HTTPStatus.UNAUTHORIZED, detail, headers=headers)
         if HEADER not in request.headers:
             self._check_same_site(request, method)
-        self._check_scope(key, method)
+        if path != SESSION:
+            self._check_scope(key, method)
         return key.name
 
     @staticmethod

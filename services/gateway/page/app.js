@@ -87,6 +87,7 @@ function theme() {
 function keys() {
   const button = document.getElementById("forget");
   button.hidden = !kept.get("keyed");
+  button.prepend(icon("key"));
   addEventListener("keyed", () => { kept.set("keyed", true); button.hidden = false; });
   button.addEventListener("click", async () => {
     await api.forget();

@@ -185,11 +185,12 @@ class Film {
     say(this.state, stateName(job.status));
     this.state.className = `state ${job.status}`;
     this.going.hidden = OVER.includes(job.status);
+    // Frames are drawn one after the other, and this one is the largest.
+    this.show(job);
     this.tiles.render(job, this.plan);
     this.segments.hidden = !job.segments.length;
     this.measure();
     this.act(job);
-    this.show(job);
     this.tell(job);
   }
 

@@ -7,11 +7,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fontTools.ttLib import TTFont
 
 from services.gateway.app import PAGE
 from tests.services.gateway.conftest import ASK, House, house_of
 
 KEY = "a-key-that-nobody-may-read"
+OWN = ["'self'"]
+POLICY = {
+    "default-src": ["'none'"],
+    **dict.fromkeys(("script-src", "style-src", "font-src", "connect-src", "media-src"), OWN),
+    "img-src": [*OWN, "blob:", "data:"],
+    "form-action": OWN,
+    "base-uri": ["'none'"],
+    "frame-ancestors": ["'none'"],
+}
+"""Nothing from elsewhere; pictures also from what the page itself has made."""
+PAGE_BYTES_MAX = 520_000
+CODE_BYTES_MAX = 150_000
+"""Markup, styles and scripts, as they are: nothing is packed."""
 
 
 @pytest.mark.parametrize(
@@ -29,9 +43,8 @@ async def test_every_answer_carries_the_policy(house: House, path: str, status: 
     """Pages, JSON and errors alike run nothing but what this gateway serves as a script."""
     answer = await house.client.get(path)
     assert answer.status_code == status
-    assert "default-src 'self'" in answer.headers["content-security-policy"]
-    assert "unsafe" not in answer.headers["content-security-policy"]
-    assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+    rules = (rule.split() for rule in answer.headers["content-security-policy"].split(";"))
+    assert {name: given for name, *given in rules} == POLICY
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["referrer-policy"] == "no-referrer"
     assert answer.headers["cross-origin-resource-policy"] == "same-origin"
@@ -59,6 +72,35 @@ def test_the_page_needs_no_exception_of_the_policy() -> None:
         assert elsewhere == []
         assert "innerHTML" not in text
         assert "eval(" not in text
+
+
+@pytest.mark.parametrize(
+    "path", ["/", *(f"/page/{path.relative_to(PAGE)}" for path in sorted(PAGE.rglob("*.*")))]
+)
+async def test_what_has_not_changed_is_not_sent_again(house: House, path: str) -> None:
+    """A browser asks each time, so that a page is of one version, and is told by the tag."""
+    first = await house.client.get(path)
+    again = await house.client.get(path, headers={"If-None-Match": first.headers["etag"]})
+    assert ("no-cache", 200) == (first.headers["cache-control"], first.status_code)
+    assert (304, b"") == (again.status_code, again.content)
+
+
+def test_the_page_is_light() -> None:
+    """All of it, samples and fonts included."""
+    sizes = {path: path.stat().st_size for path in PAGE.rglob("*.*")}
+    code = sum(size for path, size in sizes.items() if path.suffix in {".html", ".css", ".js"})
+    assert code <= CODE_BYTES_MAX
+    assert sum(sizes.values()) <= PAGE_BYTES_MAX
+
+
+def test_its_fonts_have_every_letter_of_its_own_words() -> None:
+    """What the page itself says is set in the font that comes with it."""
+    texts = [path.read_text("utf-8") for path in PAGE.glob("*.*s")]
+    written = set("".join([*texts, (PAGE / "index.html").read_text("utf-8")])) - {"\n"}
+    for path in sorted((PAGE / "fonts").glob("*.woff")):
+        with TTFont(path) as font:
+            letters = font.getBestCmap()
+        assert set() == {letter for letter in written if ord(letter) not in letters}
 
 
 async def _raw(house: House, path: str) -> tuple[int, bytes]:

@@ -32,8 +32,11 @@ async def test_a_key_does_only_what_its_scopes_say(tmp_path: Path) -> None:
     async with house_of(tmp_path, keys=KEYS, actors=False) as house:
         assert (await house.client.get("/api/v1/jobs", headers=headers)).status_code == 200
         refused = await house.client.post("/api/v1/jobs", headers=headers, json=ASK)
+        session = await house.client.post("/api/v1/session", headers=headers)
     assert refused.status_code == 403
     assert "'write'" in refused.json()["detail"]
+    # Whoever may only look looks in a browser, too.
+    assert session.status_code == 204
 
 
 @pytest.mark.parametrize("path", ["/health", "/ready", "/", "/openapi.json"])
