@@ -26,9 +26,13 @@ QUALITY = 80
 FILM_MS = 120_000
 SETTLED_MS = 1_500
 DAYS_S = 3 * 86_400
+BEGUN_S = 20.0
+TOLD_TIMES = 10
 
 
 def _take(page: Page, name: str) -> None:
+    # Nothing is pointed at.
+    page.mouse.move(0, 0)
     page.wait_for_timeout(SETTLED_MS)
     pixels = cv2.imdecode(np.frombuffer(page.screenshot(), np.uint8), cv2.IMREAD_COLOR)
     assert pixels is not None
@@ -74,15 +78,17 @@ def _staged(browser: Browser, stage: Stage) -> None:
     ) -> None:
         with opened(browser, stage.address, path, color_scheme=scheme) as page:
             page.wait_for_selector("main h1")
-            page.wait_for_load_state("networkidle") if "rendering" not in path else None
             if act:
                 act(page)
             _take(page, name)
 
     def under_way(page: Page) -> None:
         expect(page.locator("img.ahead")).to_have_count(2)
-        for segment, share in ((2, 0.6), (3, 0.3)):
-            stage.progress("rendering", segment=segment, frames_done=round(90 * share), frames=90)
+        # Progress is told once, to whoever listens then: the page may not yet.
+        for _ in range(TOLD_TIMES):
+            page.wait_for_timeout(100)
+            for segment, frames in ((2, 54), (3, 27)):
+                stage.progress("rendering", segment=segment, frames_done=frames, frames=90)
 
     shown("watch-dark", "/#/film/rendering", "dark", under_way)
     shown("downgraded", "/#/film/downgraded", "light")
@@ -106,6 +112,7 @@ def main() -> int:
             stage.many(16)
             for scene in ("done", "cancelled", "downgraded"):
                 getattr(stage, scene)()
+            stage.at(time.time() - BEGUN_S)
             stage.rendering("rendering", 2, {2: 0.6, 3: 0.3})
             _staged(browser, stage)
     return 0

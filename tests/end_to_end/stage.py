@@ -124,9 +124,18 @@ class Stage:
         """End it."""
         self.go()
         self._do(self._pool.close())
+        self._do(self._cancelled())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(WAIT_S)
         self._loop.close()
+
+    @staticmethod
+    async def _cancelled() -> None:
+        """What streams of events have left waiting."""
+        waiting = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
 
     # Films -------------------------------------------------------------------------------------
 
@@ -148,6 +157,10 @@ class Stage:
 
     def _step(self, seconds: float = 1.0) -> None:
         self._now_s += seconds
+
+    def at(self, now_s: float) -> None:
+        """It is later now."""
+        self._now_s = max(self._now_s, now_s)
 
     def progress(self, job_id: str, **told: Any) -> None:
         """A service tells how far it is."""

@@ -10,8 +10,10 @@ import av
 import cv2
 import numpy as np
 import pytest
+import yaml
 from playwright.sync_api import Browser, FilePayload, Page, expect
 
+from config import shipped
 from tests.assembler.shots import Pixels
 from tests.end_to_end.browsing import (
     IN_A_BROWSER,
@@ -304,3 +306,19 @@ def test_on_a_phone_the_preview_is_a_sheet(browser: Browser, address: str) -> No
         page.keyboard.press("Escape")
         expect(page.locator("dialog.sheet[open]")).to_have_count(0)
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
+
+
+@pytest.mark.slow
+def test_a_look_without_a_sample_is_drawn(browser: Browser, tmp_path: Path) -> None:
+    """An operator's own preset is shown by a frame with its name."""
+    settings = tmp_path / "settings"
+    settings.mkdir()
+    ours = shipped().presets["meme_smooth"].model_dump(mode="json", exclude_none=True)
+    looks = {"ours": {**ours, "title": "A look of ours"}}
+    (settings / "presets.yaml").write_text(yaml.safe_dump(looks), "utf-8")
+    with up(tmp_path, PYTOON_CONFIG=str(settings)) as address, opened(browser, address) as page:
+        card = page.locator(".look", has_text="A look of ours")
+        expect(card.locator(".sample img")).to_be_visible(timeout=15_000)
+        card.click()
+        page.get_by_label("Hook").fill("In our own look")
+        preview_of(page, "Words: In our own look")

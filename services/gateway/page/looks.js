@@ -1,5 +1,7 @@
-// Looks: each preset by a moving sample of a film of its own.
+// Looks: each preset by a moving sample of a film of its own; one that comes without a sample, as an
+// operator's own does, by a frame that is drawn for it.
 
+import { api } from "./api.js";
 import { calm, h, icon } from "./dom.js";
 
 const KINDS = {
@@ -7,6 +9,9 @@ const KINDS = {
   OVERLAY: "Product on a ground",
   MEME_TEXT: "Words come first",
 };
+
+const SAMPLE_S = 4;
+const SHOWN_AT = 40;
 
 export function looks(presets, draft, changed) {
   const films = new Map();
@@ -19,7 +24,7 @@ export function looks(presets, draft, changed) {
     const film = h("video", { src: `/page/samples/${id}.mp4#t=1`, loop: true, playsInline: true,
       preload: "metadata", "aria-hidden": "true", tabindex: "-1" });
     film.muted = true;
-    film.addEventListener("error", () => film.classList.add("gone"));
+    film.addEventListener("error", () => drawn(film, preset));
     films.set(id, film);
     const radio = h("input", { type: "radio", name: "preset", value: id, class: "unseen",
       checked: id === draft.preset, onchange: () => {
@@ -51,4 +56,15 @@ export function looks(presets, draft, changed) {
     if (card) element.scrollLeft = card.offsetLeft - (element.clientWidth - card.clientWidth) / 2;
   });
   return { element, close: () => seen.disconnect() };
+}
+
+async function drawn(film, preset) {
+  film.classList.add("gone");
+  const ask = { preset_id: preset.preset_id, target_duration_seconds: SAMPLE_S, hook: preset.title };
+  try {
+    const url = URL.createObjectURL(await api.frame(ask, SHOWN_AT));
+    film.after(h("img", { src: url, alt: "", onload: () => URL.revokeObjectURL(url) }));
+  } catch {
+    // Its name says what it is; a server that cannot draw says so beside the preview.
+  }
 }
