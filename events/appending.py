@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from events import jetapi
@@ -31,7 +31,7 @@ from events.notices import Draft as NoticeDraft
 from events.notices import Noted, noted, topic_filter
 from events.reading import Reader, at_leader, last_seq
 from events.stream import LogSettings
-from events.subjects import job_filter, matches, subject_of
+from events.subjects import STREAM, dead_letter, job_filter, matches, subject_of
 from events.types import Event, RenderRequested, event_id
 
 ASKS_MAX = 1000
@@ -237,6 +237,24 @@ async def _publish_ask_once(
         if isinstance(found.event, type(ask)) and event_id(found.event) == ask_id:
             return found
     raise Conflict(f"{subject} has other asks")
+
+
+async def keep_dead_letter(
+    connection: Reader, recorded: Recorded, headers: Mapping[str, str], why: str
+) -> None:
+    """Store a message in the stream of dead letters, once."""
+    kept = {name: text for name, text in headers.items() if not name.startswith("Nats-")}
+    kept |= {
+        "Nats-Msg-Id": f"{STREAM}-{recorded.seq}",
+        "Pytoon-Subject": recorded.subject,
+        "Pytoon-Seq": str(recorded.seq),
+        "Pytoon-Why": why,
+    }
+    text = dead_letter(recorded.subject)
+    try:
+        jetapi.answer((await connection.request(text, recorded.body, kept)).body)
+    except Refused as error:
+        raise LogUnavailable(f"no dead letter could be stored: {error}") from error
 
 
 async def restore(

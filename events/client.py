@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
@@ -20,6 +20,9 @@ from events.job import Job, evolve, fold, initial_state
 from events.link import flaws
 from events.log import EventLog, JobListed, Recorded
 from events.stream import LogSettings
+
+if TYPE_CHECKING:
+    import ssl
 
 PROGRESS_KEPT_MAX = 100
 """How many reports a slow listener may be behind; older ones are dropped: they are no history."""
@@ -39,15 +42,17 @@ class Pytoon:
         *,
         token: str | None = None,
         name: str = "pytoon-client",
+        tls: ssl.SSLContext | None = None,
         settings: LogSettings | None = None,
     ) -> AsyncIterator[Self]:
         """A client of a NATS server, for as long as the block lasts.
 
-        Raises ``LogUnavailable`` if there is no server or it does not let us in.
+        A ``tls://`` server's certificate is checked with ``tls``, by default against the
+        system's CAs.  Raises ``LogUnavailable`` if there is no server or it does not let us in.
         """
         from events.jetstream import JetStreamLog  # noqa: PLC0415 - NATS only for who uses it
 
-        log = await JetStreamLog.connect(url, token=token, name=name, settings=settings)
+        log = await JetStreamLog.connect(url, token=token, name=name, tls=tls, settings=settings)
         try:
             yield cls(log)
         finally:

@@ -54,6 +54,11 @@ class Reply(NamedTuple):
         return self.headers.get("Status", "")
 
 
+def reply_of(message: Any) -> Reply:
+    """A message of the client library's."""
+    return Reply(message.subject, message.headers or {}, message.data, message.reply)
+
+
 class Refused(LogError):
     """The broker answered with an error; ``code`` is its own number for it."""
 

@@ -11,6 +11,7 @@ exception of the client library leaves this module.
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
@@ -24,10 +25,11 @@ from nats.errors import Error as NatsError
 from nats.errors import MaxPayloadError
 
 from events import jetapi
-from events.addresses import credentials, inbox_prefix_of, servers, shown
-from events.appending import append, post, publish_ask, restore
+from events.addresses import NO_TLS, Said, credentials, inbox_prefix_of, servers, shown
+from events.appending import append, keep_dead_letter, post, publish_ask, restore
 from events.codec import Message, decode_ask
-from events.jetapi import Refused, Reply
+from events.inboxes import Inbox, within
+from events.jetapi import Refused, Reply, reply_of
 from events.link import begins, link, record
 from events.log import (
     DurableSpec,
@@ -40,6 +42,7 @@ from events.log import (
     Subscriber,
     Tail,
 )
+from events.noise import hush
 from events.notices import Noted, Posting, drafted
 from events.pull import Follower, JetStreamConsumer
 from events.reading import (
@@ -54,34 +57,25 @@ from events.reading import (
     recent,
 )
 from events.stream import DeadLetter, LogSettings, Usage
-from events.subjects import STREAM, dead_letter, job_filter
+from events.subjects import STREAM, job_filter
 from events.subjects import progress as progress_subject
 from events.types import Event, RenderRequested
 
 _logger = structlog.get_logger(__name__)
 
 
-class _Inbox:
-    """Where answers come; ``None`` in the queue is the end of the connection.
+class _Client(Client):
+    """The library's client, with which ``tls://`` is an order, too, and no wish.
 
-    ``end`` gives back what the inbox holds.
+    Else whoever stands between could say that there is no TLS, and would be told the password.
     """
 
-    def __init__(self, subject: str, end: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        self.subject = subject
-        self.end = end
-        self.queue: asyncio.Queue[Reply | None] = asyncio.Queue()
-
-    async def next(self, timeout_s: float) -> Reply:
-        """The next answer; raises ``LogUnavailable``."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                reply = await self.queue.get()
-        except TimeoutError as error:
-            raise LogUnavailable(f"no answer within {timeout_s:g} s") from error
-        if reply is None:
-            raise LogUnavailable("the connection was lost")
-        return reply
+    def _connect_command(self) -> bytes:
+        server = self._current_server
+        wanted = server is not None and server.uri.scheme == "tls"
+        if wanted and not self._server_info.get("tls_required"):
+            raise NatsError(NO_TLS)
+        return super()._connect_command()
 
 
 class Link:
@@ -89,17 +83,25 @@ class Link:
 
     def __init__(self, settings: LogSettings) -> None:
         self._settings = settings
-        self._client = Client()
+        self._client = _Client()
         self._root = ""
-        self._inboxes: dict[str, _Inbox] = {}
+        self._inboxes: dict[str, Inbox] = {}
         self._up = asyncio.Event()
-        self._last_error = ""
+        self._said = Said()
+        hush()
 
-    async def open(self, url: str, *, token: str | None, name: str, inbox_prefix: str) -> None:
+    async def open(
+        self,
+        url: str,
+        *,
+        token: str | None,
+        name: str,
+        inbox_prefix: str,
+        tls: ssl.SSLContext | None,
+    ) -> None:
         """Connect; raises ``LogUnavailable`` if there is no server, or it does not let us in."""
-        options: dict[str, Any] = {
-            "name": name,
-            "token": token,
+        options: dict[str, Any] = {"name": name, "token": token, "tls": tls}
+        options |= {
             "inbox_prefix": inbox_prefix,
             "max_reconnect_attempts": -1,
             "reconnect_time_wait": 0.1,
@@ -115,15 +117,21 @@ class Link:
         if password:
             options |= {"user": user, "password": password}
         try:
-            async with asyncio.timeout(self._settings.connect_timeout_s):
-                await self._client.connect(servers(url), **options)
-                self._root = self._client.new_inbox()
-                await self._client.subscribe(f"{self._root}.*", cb=self._on_reply)
+            connecting = self._client.connect(servers(url), **options)
+            await within(self._settings.connect_timeout_s, connecting)
+            self._check_connected()
+            self._root = self._client.new_inbox()
+            await self._client.subscribe(f"{self._root}.*", cb=self._on_reply)
         except (TimeoutError, NatsError, OSError, ValueError) as error:
             await self.close()
-            why = self._last_error or str(error) or "no answer"
+            why = self._said.text or str(error) or "no answer"
             raise LogUnavailable(f"no connection to {shown(url)}: {why}") from error
         self._up.set()
+
+    def _check_connected(self) -> None:
+        """The library takes an end of the connection in mid-greeting for a welcome."""
+        if not self._client.is_connected:
+            raise NatsError(self._said.text or "the server ended the connection")
 
     async def close(self) -> None:
         """End the connection; whoever waits for an answer is told."""
@@ -166,17 +174,17 @@ class Link:
         except (NatsError, OSError) as error:
             raise LogUnavailable(f"nothing could be sent: {error}") from error
 
-    def replies(self) -> _Inbox:
+    def replies(self) -> Inbox:
         """An inbox under the one subscription that all requests share."""
         text = f"{self._root}.{uuid.uuid4().hex}"
 
         async def end() -> None:
             self._inboxes.pop(text, None)
 
-        inbox = self._inboxes[text] = _Inbox(text, end)
+        inbox = self._inboxes[text] = Inbox(text, end)
         return inbox
 
-    async def channel(self) -> _Inbox:
+    async def channel(self) -> Inbox:
         """An inbox with a subscription of its own.
 
         What a consumer delivers carries its stored subject, so only the subscription tells whose
@@ -185,7 +193,7 @@ class Link:
         text = self._client.new_inbox()
 
         async def take(message: Msg) -> None:
-            inbox.queue.put_nowait(_reply(message))
+            inbox.queue.put_nowait(reply_of(message))
 
         unsubscribe = await self._subscribe(text, take)
 
@@ -193,7 +201,7 @@ class Link:
             self._inboxes.pop(text, None)
             await unsubscribe()
 
-        inbox = self._inboxes[text] = _Inbox(text, end)
+        inbox = self._inboxes[text] = Inbox(text, end)
         return inbox
 
     async def request(
@@ -246,11 +254,10 @@ class Link:
     async def _on_reply(self, message: Msg) -> None:
         inbox = self._inboxes.get(message.subject)
         if inbox is not None:
-            inbox.queue.put_nowait(_reply(message))
+            inbox.queue.put_nowait(reply_of(message))
 
     async def _on_error(self, error: Exception) -> None:
-        self._last_error = str(error) or type(error).__name__
-        _logger.warning("nats", why=self._last_error)
+        _logger.warning("nats", why=self._said.hear(error))
 
     async def _on_lost(self) -> None:
         self._up.clear()
@@ -259,10 +266,6 @@ class Link:
 
     async def _on_back(self) -> None:
         self._up.set()
-
-
-def _reply(message: Msg) -> Reply:
-    return Reply(message.subject, message.headers or {}, message.data, message.reply)
 
 
 class JetStreamLog:
@@ -284,16 +287,17 @@ class JetStreamLog:
         token: str | None = None,
         name: str = "pytoon",
         inbox_prefix: str = "",
+        tls: ssl.SSLContext | None = None,
         settings: LogSettings | None = None,
     ) -> Self:
         """Connect to a server or a cluster (``url`` may be several, with commas between).
 
-        Raises ``LogUnavailable``.  ``inbox_prefix`` is by default the one of the address's user.
+        Raises ``LogUnavailable``.  ``inbox_prefix`` is by default the one of the address's user;
+        certificates are checked with ``tls``, by default against the system's CAs.
         """
-        bounds = settings or LogSettings()
+        bounds, inbox = settings or LogSettings(), inbox_prefix or inbox_prefix_of(url)
         connection = Link(bounds)
-        inbox = inbox_prefix or inbox_prefix_of(url)
-        await connection.open(url, token=token, name=name, inbox_prefix=inbox)
+        await connection.open(url, token=token, name=name, inbox_prefix=inbox, tls=tls)
         return cls(connection, bounds)
 
     async def close(self) -> None:
@@ -452,18 +456,7 @@ class JetStreamLog:
         self, recorded: Recorded, headers: Mapping[str, str], why: str
     ) -> None:
         """Store a message in the stream of dead letters, once."""
-        kept = {name: text for name, text in headers.items() if not name.startswith("Nats-")}
-        kept |= {
-            "Nats-Msg-Id": f"{STREAM}-{recorded.seq}",
-            "Pytoon-Subject": recorded.subject,
-            "Pytoon-Seq": str(recorded.seq),
-            "Pytoon-Why": why,
-        }
-        text = dead_letter(recorded.subject)
-        try:
-            jetapi.answer((await self.connection.request(text, recorded.body, kept)).body)
-        except Refused as error:
-            raise LogUnavailable(f"no dead letter could be stored: {error}") from error
+        await keep_dead_letter(self.connection, recorded, headers, why)
 
     async def backlog(self) -> int:
         """The messages of all durables that are not settled yet."""

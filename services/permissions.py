@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 
 from config import Config
 from events.jetapi import API
@@ -87,6 +88,18 @@ TELLS: dict[str, tuple[type[Notice], ...]] = {
     assembler.NAME: (),
 }
 """Which notices each service posts."""
+
+
+SERVER_CERTIFICATE = "server.pem"
+SERVER_KEY = "server.key"
+CA_CERTIFICATE = "ca.pem"
+
+
+class Tls(Struct, frozen=True, kw_only=True):
+    """Where a server finds its certificate, its key and the CA; whether clients need one, too."""
+
+    folder: PurePosixPath
+    client_certificates: bool = False
 
 
 class Rights(Struct, frozen=True, kw_only=True):
@@ -203,10 +216,34 @@ def password_variable(user: str) -> str:
     return f"PYTOON_NATS_{user.replace('-', '_').upper()}_PASSWORD"
 
 
-def nats_conf(config: Config) -> str:
-    """The configuration of a NATS server for Pytoon, as ``nats.conf`` has it."""
+def nats_conf(config: Config, *, tls: Tls | None = None) -> str:
+    """The configuration of a NATS server for Pytoon, as ``nats.conf`` has it without ``tls``."""
     of_users = rights(config)
-    return _HEAD + "\n".join(_user(name, of_users[name]) for name in USERS) + _FOOT
+    users = "\n".join(_user(name, of_users[name]) for name in USERS)
+    return _HEAD + (_encrypted(tls) if tls else _PLAIN) + _USERS + users + _FOOT
+
+
+def _encrypted(tls: Tls) -> str:
+    """Clients and the other servers of a cluster are spoken to by TLS only.
+
+    Servers always show each other a certificate, clients where that is asked for.
+    """
+    files = "".join(
+        f"    {option}: {json.dumps(str(tls.folder / name))}\n"
+        for option, name in (
+            ("cert_file", SERVER_CERTIFICATE),
+            ("key_file", SERVER_KEY),
+            ("ca_file", CA_CERTIFICATE),
+        )
+    )
+    verify = f"    verify: {json.dumps(tls.client_certificates)}\n"
+    of_clients = (files + verify).replace("    ", "  ")
+    return (
+        "# Written with --tls: whoever does not speak TLS, or knows no CA of ours, is sent away.\n"
+        f"tls {{\n{of_clients}}}\n"
+        "# Between the servers of a cluster; each shows the same certificate as to clients.\n"
+        f"cluster {{\n  tls {{\n{files}  }}\n}}\n"
+    )
 
 
 def _user(name: str, of_user: Rights) -> str:
@@ -257,14 +294,14 @@ jetstream {
   max_file_store: 20GB
 }
 
-# To speak TLS, which passwords on a shared network need, name the files and take the marks away;
-# clients then use tls:// instead of nats://.
-# tls {
-#   cert_file: "/etc/nats/server.pem"
-#   key_file: "/etc/nats/server.key"
-#   ca_file: "/etc/nats/ca.pem"
-# }
+"""
 
+_PLAIN = """\
+# No TLS, which passwords on a network that others share need: `pytoon permissions --tls FOLDER`
+# writes this file with it.
+"""
+
+_USERS = """
 # One user a service.  Each may append its own events, read jobs and take what is meant for it.
 # Passwords come from the environment; one that begins with a digit needs quotes around it there.
 authorization {

@@ -13,7 +13,7 @@ from typing import Any, Self
 import nats
 
 from config import Config
-from services.permissions import OPERATOR, USERS, nats_conf, password_variable
+from services.permissions import OPERATOR, USERS, Tls, nats_conf, password_variable
 
 PASSWORDS = {user: f"word-of-{user}" for user in USERS}
 SETTLED_S = 20.0
@@ -32,9 +32,14 @@ def _free_ports(count: int) -> list[int]:
 
 
 class Cluster:
-    """Servers on the loopback interface; the flags are those of ``compose.yaml``."""
+    """Servers on the loopback interface; the flags are those of ``compose.yaml``.
 
-    def __init__(self, folder: Path, config: Config, size: int = 1) -> None:
+    With ``tls`` they speak nothing else, and ``raw`` needs the option of that name, too.
+    """
+
+    def __init__(
+        self, folder: Path, config: Config, size: int = 1, *, tls: Tls | None = None
+    ) -> None:
         self.names = [f"nats-{number + 1}" for number in range(size)]
         self._folder = folder
         # All at once: ports of one call are different, those of two need not be.
@@ -43,12 +48,22 @@ class Cluster:
         self._routes = dict(zip(self.names, free[size:], strict=False))
         self._monitors = dict(zip(self.names, free[2 * size :], strict=True))
         self._running: dict[str, subprocess.Popen[bytes]] = {}
-        (folder / "nats.conf").write_text(nats_conf(config), "utf-8")
+        self._scheme = "tls" if tls else "nats"
+        (folder / "nats.conf").write_text(nats_conf(config, tls=tls), "utf-8")
 
-    def url(self, user: str) -> str:
+    def url(self, user: str, *, scheme: str = "", host: str = "127.0.0.1") -> str:
         """The address of all servers for a user."""
-        word = PASSWORDS[user]
-        return ",".join(f"nats://{user}:{word}@127.0.0.1:{p}" for p in self._ports.values())
+        word, scheme = PASSWORDS[user], scheme or self._scheme
+        return ",".join(f"{scheme}://{user}:{word}@{host}:{p}" for p in self._ports.values())
+
+    @property
+    def ports(self) -> list[int]:
+        """Where clients are listened to."""
+        return list(self._ports.values())
+
+    def said(self, name: str) -> str:
+        """What a server has written to its log."""
+        return (self._folder / f"{name}.log").read_text("utf-8")
 
     def command(self, name: str) -> list[str]:
         """How a server is started."""
@@ -64,12 +79,12 @@ class Cluster:
             command += ["--cluster", f"nats://routes:word@127.0.0.1:{self._routes[name]}"]
         return command
 
-    async def start(self) -> Self:
-        """Start all, and return when they have a leader."""
+    async def start(self, **options: Any) -> Self:
+        """Start all, and return when they have a leader; options are those of ``raw``."""
         for name in self.names:
             self.spawn(name)
         async with asyncio.timeout(SETTLED_S):
-            while not await self._settled():  # noqa: ASYNC110 - servers have no bell for this
+            while not await self._settled(options):  # noqa: ASYNC110 - servers have no bell for this
                 await asyncio.sleep(0.1)
         return self
 
@@ -108,13 +123,17 @@ class Cluster:
             self.url(user).split(","), inbox_prefix=f"_INBOX_{user}", **options
         )
 
-    async def _settled(self) -> bool:
+    async def _settled(self, options: dict[str, Any]) -> bool:
         async def silent(_: Exception) -> None:
             return
 
         try:
             client = await self.raw(
-                OPERATOR, error_cb=silent, max_reconnect_attempts=1, reconnect_time_wait=0.05
+                OPERATOR,
+                error_cb=silent,
+                max_reconnect_attempts=1,
+                reconnect_time_wait=0.05,
+                **options,
             )
         except (OSError, nats.errors.Error):
             return False

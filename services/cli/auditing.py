@@ -193,6 +193,7 @@ async def _mirror(url: str) -> JetStreamLog:
     import os
 
     from events.jetstream import JetStreamLog
+    from services.access import tls_context
 
     token = os.environ.get("PYTOON_AUDIT_TOKEN") or None
-    return await JetStreamLog.connect(url, token=token, name="pytoon-audit")
+    return await JetStreamLog.connect(url, token=token, name="pytoon-audit", tls=tls_context())

@@ -182,6 +182,7 @@ async def run_actors(
     from config import load
     from events.jetstream import JetStreamLog
     from services import composition
+    from services.access import tls_context
     from services.stores import check_store, provide_store
 
     stop = asyncio.Event()
@@ -190,7 +191,7 @@ async def run_actors(
     url, token = target
     name = f"pytoon-{names[0]}" if len(names) == 1 else "pytoon-up" if names else "pytoon-gateway"
     log = await JetStreamLog.connect(
-        url, token=token or None, name=name, settings=config.log.settings()
+        url, token=token or None, name=name, tls=tls_context(), settings=config.log.settings()
     )
     try:
         if provision:

@@ -71,6 +71,7 @@ def expected_end(error: Exception) -> click.ClickException | None:
         ("events.log", "LogError"): Unreachable,
         ("adapters.base", "StoreError"): Unreachable,
         ("adapters.base", "StoreAway"): Unreachable,
+        ("services.access", "AccessError"): Refused,
         ("services.stores", "StoreMismatch"): Refused,
         ("config", "ConfigError"): Refused,
     }

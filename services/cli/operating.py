@@ -71,7 +71,7 @@ def up(
     beside = gateway_beside(http, home, metrics) if metrics and not no_http else None
     if nats_url:
         click.echo("Services on your own NATS server; Ctrl-C stops them.", err=True)
-        target = (nats_url, os.environ.get("NATS_TOKEN", ""))
+        target = _own_server(nats_url)
         running = run_actors(ACTORS, target, home, provision=True, beside=beside, metrics=metrics)
         asyncio.run(running)
         return
@@ -102,7 +102,7 @@ def serve(name: str, *, http: str, metrics_at: str | None, log_level: str, nats_
     beside = gateway_beside(http, home, metrics) if metrics and name == GATEWAY else None
     names = [] if name == GATEWAY else [name]
     if nats_url:
-        target = (nats_url, os.environ.get("NATS_TOKEN", ""))
+        target = _own_server(nats_url)
         asyncio.run(
             run_actors(names, target, home, provision=False, beside=beside, metrics=metrics)
         )
@@ -166,6 +166,13 @@ def init(*, store_url: str | None, mirror: bool, nats_url: str) -> None:
         asyncio.run(run())
         click.echo(f"{arrival.shown_url}: streams and {len(specs)} durable consumers are there.")
         click.echo(f"Films are kept in {shown(config.store.address.name)}.")
+
+
+def _own_server(nats_url: str) -> tuple[str, str]:
+    """Address and token of the operator's own server."""
+    from services.access import logged_in
+
+    return logged_in(nats_url), os.environ.get("NATS_TOKEN", "")
 
 
 def _metrics(at: str | None) -> Metrics:

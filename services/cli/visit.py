@@ -37,8 +37,8 @@ nats_option = click.option(
     envvar="NATS_URL",
     default="",
     metavar="URL",
-    help="A NATS server of your own, such as nats://host:4222, instead of the embedded one; "
-    "its token in NATS_TOKEN.",
+    help="A NATS server of your own, such as nats://host:4222 or tls://user@host:4222, instead of "
+    "the embedded one; its token in NATS_TOKEN, a user's password in NATS_PASSWORD_FILE.",
 )
 
 
@@ -66,8 +66,10 @@ def arrive(nats_url: str, *, services: bool) -> Iterator[Arrival]:
     """
     home = Home.find()
     if nats_url:
+        from services.access import logged_in
+
         token = os.environ.get("NATS_TOKEN", "")
-        yield Arrival(home, nats_url, token, embedded=False, services=False)
+        yield Arrival(home, logged_in(nats_url), token, embedded=False, services=False)
         return
     from services.server import ensure_server, leave_server
 
@@ -189,14 +191,18 @@ async def _connect(arrival: Arrival, settings: LogSettings | None) -> JetStreamL
     from events.stream import LogSettings
 
     settings = settings or LogSettings(connect_timeout_s=CONNECT_S)
+    tls = None
+    if not arrival.embedded:
+        from services.access import tls_context
+
+        tls = tls_context()
     try:
         return await JetStreamLog.connect(
-            arrival.url, token=arrival.token or None, name="pytoon-cli", settings=settings
+            arrival.url, token=arrival.token or None, name="pytoon-cli", tls=tls, settings=settings
         )
     except (LogError, OSError) as error:
-        message = f"No connection to NATS at {arrival.shown_url}: {error}."
         hint = "Check --nats (or NATS_URL) and that the server runs, with JetStream."
-        raise Unreachable(f"{message} {hint}") from error
+        raise Unreachable(f"NATS: {error}. {hint}") from error
 
 
 async def _check_made(log: JetStreamLog, arrival: Arrival) -> None:

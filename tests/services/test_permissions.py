@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from click.testing import CliRunner
 
 from config import Config, load, shipped
 from events.jetstream import JetStreamLog
@@ -23,6 +24,7 @@ from events.stream import LogSettings
 from events.subjects import stream_subjects
 from events.types import CLIENT_ASKS, EVENT_TYPES, type_name
 from services import composition
+from services.cli.permissions import permissions
 from services.composition import SERVICES
 from services.home import Home
 from services.permissions import APPENDS, CLIENT, GATEWAY, OPERATOR, TELLS, nats_conf
@@ -58,6 +60,25 @@ async def a_server(tmp_path: Path, config: Config) -> AsyncIterator[Cluster]:
 def test_the_file_that_ships_is_what_the_command_prints() -> None:
     """``pytoon permissions > nats.conf`` changes nothing."""
     assert nats_conf(shipped()) == (ROOT / "nats.conf").read_text("utf-8")
+
+
+@pytest.mark.parametrize("mutual", [False, True])
+def test_tls_is_the_only_difference(mutual: bool) -> None:
+    """Written with --tls the file has the two blocks more, and clients certify when asked to."""
+    told = ["--client-certificates"] if mutual else []
+    written = CliRunner().invoke(permissions, ["--tls", "/etc/nats/tls", *told])
+    assert 0 == written.exit_code
+    lines, plain = written.output.splitlines(), (ROOT / "nats.conf").read_text("utf-8")
+    added = [line for line in lines if line not in plain.splitlines()]
+    assert 2 == added.count("tls {") + added.count("  tls {")
+    assert f"  verify: {str(mutual).lower()}" in added
+    assert [] == [line for line in added if "authorization" in line or "allow" in line]
+    assert plain.partition("authorization {")[2] == written.output.partition("authorization {")[2]
+
+
+def test_client_certificates_need_tls() -> None:
+    """Else a file without any would be written, and taken for one with."""
+    assert 2 == CliRunner().invoke(permissions, ["--client-certificates"]).exit_code
 
 
 def test_every_event_and_notice_has_a_writer() -> None:
