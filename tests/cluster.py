@@ -19,7 +19,7 @@ PASSWORDS = {user: f"word-of-{user}" for user in USERS}
 SETTLED_S = 20.0
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports that nobody has now, all different."""
     probes = [socket.socket() for _ in range(count)]
     try:
@@ -43,7 +43,7 @@ class Cluster:
         self.names = [f"nats-{number + 1}" for number in range(size)]
         self._folder = folder
         # All at once: ports of one call are different, those of two need not be.
-        free = _free_ports(3 * size)
+        free = free_ports(3 * size)
         self._ports = dict(zip(self.names, free, strict=False))
         self._routes = dict(zip(self.names, free[size:], strict=False))
         self._monitors = dict(zip(self.names, free[2 * size :], strict=True))

@@ -1,6 +1,7 @@
 """API keys: who may look, who may ask.
 
-Keys come from ``PYTOON_API_KEYS``, ``name:key`` or ``name:key:scope+scope`` with commas between.
+Keys come from ``PYTOON_API_KEYS``, ``name:key`` or ``name:key:scope+scope`` with commas between,
+or from the file that ``PYTOON_API_KEYS_FILE`` names, where line ends do as well.
 Only digests are kept, and every comparison takes the same time whichever key is wrong.
 """
 
@@ -11,10 +12,12 @@ import hmac
 import re
 from collections.abc import Mapping
 from enum import StrEnum
+from pathlib import Path
 
 from events.spec import Struct
 
 VARIABLE = "PYTOON_API_KEYS"
+FILE_VARIABLE = "PYTOON_API_KEYS_FILE"
 KEY_CHARS_MIN = 8
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 _KEY = re.compile(r"[A-Za-z0-9_.~+/=-]+", re.ASCII)
@@ -63,13 +66,32 @@ class Keyring:
 
 def keyring(environ: Mapping[str, str]) -> Keyring:
     """The keys that the environment names.  Raises ``KeysError``."""
-    entries = [entry.strip() for entry in environ.get(VARIABLE, "").split(",") if entry.strip()]
+    told = _told(environ).replace("\n", ",")
+    entries = [entry.strip() for entry in told.split(",") if entry.strip()]
     keys = tuple(_key(number, entry) for number, entry in enumerate(entries, 1))
     names = [key.name for key in keys]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise KeysError(f"{VARIABLE}: named twice: {', '.join(twice)}; a name stands for one key")
     return Keyring(keys)
+
+
+def _told(environ: Mapping[str, str]) -> str:
+    """The entries as they are written, in the environment or in the file that it names."""
+    file = environ.get(FILE_VARIABLE, "")
+    if not file:
+        return environ.get(VARIABLE, "")
+    if environ.get(VARIABLE):
+        raise KeysError(f"{VARIABLE} and {FILE_VARIABLE} are both set: unset one of them")
+    try:
+        told = Path(file).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is no text"
+        raise KeysError(f"{FILE_VARIABLE}={file}: it cannot be read ({why})") from error
+    if not told.strip():
+        # Whoever names a file wants keys asked for: none in it must not open the door.
+        raise KeysError(f"{FILE_VARIABLE}={file}: there is no key in it")
+    return told
 
 
 def _key(number: int, entry: str) -> ApiKey:
