@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
+from config import load
 from services.cli.operating import metrics_option, serve
+from services.gateway.keys import FILE_VARIABLE
 from services.permissions import USERS, password_variable
 
 ROOT = Path(__file__).parents[1]
@@ -20,19 +22,29 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 NODES = [name for name in SERVICES if name.startswith("nats-")]
 OURS = [name for name, service in SERVICES.items() if "pytoon" in service["image"]]
-VARIABLE = re.compile(r"\$\{(\w+)(:\?|:-[^}]*)?\}")
+VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)")
+TEXT = (ROOT / "compose.yaml").read_text("utf-8")
 
 
-def test_every_variable_is_needed_and_exemplified() -> None:
-    """Compose refuses to start without them; none has a value here."""
-    text = (ROOT / "compose.yaml").read_text("utf-8")
-    examples = (ROOT / ".env.example").read_text("utf-8")
-    kept = dict(re.findall(r"^(?:# )?(\w+)=(.*)$", examples, re.MULTILINE))
-    found = dict(VARIABLE.findall(text))
-    assert set(kept) == set(found)
-    assert all(marked == ":?" for name, marked in found.items() if name != "COMFYUI_IMAGE")
-    assert set(kept.values()) == {""}
-    assert {password_variable(user) for user in USERS} < set(found)
+def test_no_secret_is_in_it() -> None:
+    """Each is a file of a folder that git does not know; who needs it is given it alone."""
+    secrets: dict[str, dict[str, str]] = COMPOSE["secrets"]
+    assert {f"./secrets/{name}" for name in secrets} == {one["file"] for one in secrets.values()}
+    words = {password_variable(user) for user in USERS}
+    assert set(secrets) == words | {"PYTOON_NATS_ROUTES_PASSWORD", "PYTOON_API_KEYS"}
+    assert "secrets/" in (ROOT / ".gitignore").read_text("utf-8").splitlines()
+    for node in NODES:
+        assert set(SERVICES[node]["secrets"]) == set(secrets) - {"PYTOON_API_KEYS"}
+    assert ["COMFYUI_IMAGE"] == VARIABLE.findall(TEXT)
+
+
+def test_the_page_makes_every_secret() -> None:
+    """The commands of the page write the files that are named, and nothing else."""
+    page = (ROOT / "docs/howto/deploy.md").read_text("utf-8")
+    users = re.search(r"^for user in ([A-Z_ ]+)$", page, re.MULTILINE)
+    assert users is not None
+    made = {f"PYTOON_NATS_{user}_PASSWORD" for user in users.group(1).split()}
+    assert made | {"PYTOON_API_KEYS"} == set(COMPOSE["secrets"])
 
 
 def test_each_service_comes_as_its_own_user() -> None:
@@ -40,15 +52,26 @@ def test_each_service_comes_as_its_own_user() -> None:
     assert len(OURS) == 6
     for name in OURS:
         user = "operator" if name == "init" else name
-        url: str = SERVICES[name]["environment"]["NATS_URL"]
-        assert url.startswith(f"nats://{user}:${{{password_variable(user)}:?}}@nats-1:4222,")
-        assert all(f"{node}:4222" in url for node in NODES)
+        told = SERVICES[name]["environment"]
+        assert told["NATS_URL"].startswith(f"nats://{user}@nats-1:4222,")
+        assert all(f"{node}:4222" in told["NATS_URL"] for node in NODES)
+        assert told["NATS_PASSWORD_FILE"] == f"/run/secrets/{password_variable(user)}"
+        keys = ["PYTOON_API_KEYS"] if name == "gateway" else []
+        assert [password_variable(user), *keys] == SERVICES[name]["secrets"]
         if name != "init":
             assert SERVICES[name]["depends_on"] == {
                 "init": {"condition": "service_completed_successfully"}
             }
             assert SERVICES[name]["healthcheck"]
     assert set(SERVICES["init"]["depends_on"]) == set(NODES)
+    assert "/run/secrets/PYTOON_API_KEYS" == SERVICES["gateway"]["environment"][FILE_VARIABLE]
+
+
+def test_every_setting_is_one() -> None:
+    """What the environment sets of the configuration is known there: the loader refuses others."""
+    for name in OURS:
+        told = {key: str(value) for key, value in SERVICES[name]["environment"].items()}
+        assert 3 == load(environ=told).log.replicas
 
 
 def test_commands_are_ours() -> None:
@@ -88,16 +111,17 @@ def test_prometheus_asks_who_is_there() -> None:
 @pytest.mark.parametrize("node", NODES)
 def test_each_node_is_configured_well(node: str, tmp_path: Path) -> None:
     """The server itself reads the file and the flags, and finds nothing wrong."""
-    words = {password_variable(user): "word" for user in USERS}
-    command = [VARIABLE.sub("word", part) for part in SERVICES[node]["command"]]
-    command[command.index("/etc/nats/nats.conf")] = str(ROOT / "nats.conf")
-    assert command[command.index("--name") + 1] == node
-    assert all(f"@{other}:6222" in command[-1] for other in NODES if other != node)
-    binary = str(Path(sys.executable).with_name("nats-server"))
+    name, *others = SERVICES[node]["command"]
+    assert (name, set(others)) == (node, set(NODES) - {node})
+    script: str = SERVICES[node]["entrypoint"][2].replace("$$", "$").rstrip() + " -t"
+    assert "-c /etc/nats/nats.conf" in script
+    script = script.replace("/etc/nats", str(ROOT)).replace("/run/secrets", str(tmp_path))
+    for secret in SERVICES[node]["secrets"]:
+        (tmp_path / secret).write_text("word\n", "utf-8")
     tried = subprocess.run(
-        [binary, *command, "-t"],
+        ["sh", "-ec", script, "nats", *SERVICES[node]["command"]],
         cwd=tmp_path,
-        env=os.environ | words,
+        env={"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}"},
         capture_output=True,
         text=True,
         check=False,
@@ -119,3 +143,11 @@ def test_the_image_has_every_room() -> None:
     kept = (ROOT / ".dockerignore").read_text("utf-8")
     assert copied == set(re.findall(r"^!(.*)$", kept, re.MULTILINE))
     assert re.search(r"^USER pytoon$", text, re.MULTILINE)
+    assert "[dev]" not in text
+    assert all(
+        re.search(rf"\b{name} = \[", _project()) for name in re.findall(r"\.\[(\w+)\]", text)
+    )
+
+
+def _project() -> str:
+    return (ROOT / "pyproject.toml").read_text("utf-8")

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from services.gateway.keys import Keyring, KeysError, Scope, keyring
+from services.gateway.keys import (
+    FILE_VARIABLE,
+    VARIABLE,
+    Keyring,
+    KeysError,
+    Scope,
+    keyring,
+)
 
 SECRET = "s3cret-s3cret"
 
@@ -55,3 +64,29 @@ def test_what_is_wrong_is_named_and_no_key_is_told(text: str, named: str) -> Non
     assert named in str(caught.value)
     assert "s3cret" not in str(caught.value)
     assert "short" not in str(caught.value)
+
+
+def test_keys_may_lie_in_a_file(tmp_path: Path) -> None:
+    """One a line, or with commas between, as containers are handed their secrets."""
+    file = tmp_path / "keys"
+    file.write_text("shop:a-long-secret\nwatch:another-one:read\n", "utf-8")
+    keys = keyring({FILE_VARIABLE: str(file)})
+    assert ["shop", "watch"] == [
+        key.name for text in ("a-long-secret", "another-one") if (key := keys.find(text))
+    ]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\n", b"\xff"])
+def test_a_file_without_keys_opens_no_door(tmp_path: Path, content: bytes | None) -> None:
+    """Whoever names one wants keys asked for."""
+    file = tmp_path / "keys"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(KeysError, match=FILE_VARIABLE):
+        keyring({FILE_VARIABLE: str(file)})
+
+
+def test_keys_are_told_in_one_place(tmp_path: Path) -> None:
+    """With two of them nobody would know which holds."""
+    with pytest.raises(KeysError, match="both set"):
+        keyring({FILE_VARIABLE: str(tmp_path), VARIABLE: "shop:a-long-secret"})
