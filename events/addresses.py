@@ -5,12 +5,15 @@ And what is said where one of them cannot be trusted, or does not trust us.
 
 from __future__ import annotations
 
+import re
 import ssl
 from urllib.parse import quote, unquote, urlsplit
 
 from events.subjects import is_token
 
 NO_TLS = "it does not speak TLS, which tls:// asks for: nothing was told to it; name it by nats://"
+
+_DENIED = re.compile(r'permissions violation for publish to "([^"]+)"')
 
 _OTHER_NAME = 62
 """OpenSSL's number for a certificate that is made out to another host."""
@@ -77,6 +80,12 @@ def advice(error: Exception) -> tuple[str, bool]:
     if "Authorization Violation" in text:
         return f"{text}: look at user, password or token", True
     return text, not isinstance(error, OSError)
+
+
+def denied_subject(error: Exception) -> str:
+    """What we were not allowed to publish to, in lower case; empty where it is another error."""
+    found = _DENIED.search(str(error).lower())
+    return found.group(1) if found else ""
 
 
 class Said:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+import contextlib
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
+from events.addresses import denied_subject
 from events.jetapi import Reply
-from events.log import LogUnavailable
+from events.log import LogDenied, LogUnavailable
+
+_DENIED = "denied"
+"""Our own status, in place of an answer: the server has said that we may not ask this."""
 
 CANCELS_MAX = 100
 _CANCEL_S = 0.05
@@ -26,7 +31,7 @@ class Inbox:
         self.queue: asyncio.Queue[Reply | None] = asyncio.Queue()
 
     async def next(self, timeout_s: float) -> Reply:
-        """The next answer; raises ``LogUnavailable``."""
+        """The next answer; raises ``LogUnavailable``, ``LogDenied``."""
         try:
             async with asyncio.timeout(timeout_s):
                 reply = await self.queue.get()
@@ -34,7 +39,33 @@ class Inbox:
             raise LogUnavailable(f"no answer within {timeout_s:g} s") from error
         if reply is None:
             raise LogUnavailable("the connection was lost")
+        if reply.status == _DENIED:
+            raise LogDenied(f"the NATS user may not publish to {reply.subject}")
         return reply
+
+
+class Asked:
+    """The requests under way, so that a refusal, which names the subject, finds who waits."""
+
+    def __init__(self) -> None:
+        self._waiting: set[tuple[str, Inbox]] = set()
+
+    @contextlib.contextmanager
+    def under_way(self, subject: str, inbox: Inbox) -> Iterator[None]:
+        """Its answers come to ``inbox`` for as long as the block lasts."""
+        entry = (subject, inbox)
+        self._waiting.add(entry)
+        try:
+            yield
+        finally:
+            self._waiting.discard(entry)
+
+    def deny(self, error: Exception) -> None:
+        """If the error refuses us a subject, nobody need wait for an answer on it."""
+        denied = denied_subject(error)
+        for subject, inbox in self._waiting:
+            if subject.lower() == denied:
+                inbox.queue.put_nowait(Reply(subject, {"Status": _DENIED}, b"", ""))
 
 
 async def within(timeout_s: float, doing: Coroutine[Any, Any, _T]) -> _T:

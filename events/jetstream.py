@@ -28,7 +28,7 @@ from events import jetapi
 from events.addresses import NO_TLS, Said, credentials, inbox_prefix_of, servers, shown
 from events.appending import append, keep_dead_letter, post, publish_ask, restore
 from events.codec import Message, decode_ask
-from events.inboxes import Inbox, within
+from events.inboxes import Asked, Inbox, within
 from events.jetapi import Refused, Reply, reply_of
 from events.link import begins, link, record
 from events.log import (
@@ -88,6 +88,7 @@ class Link:
         self._inboxes: dict[str, Inbox] = {}
         self._up = asyncio.Event()
         self._said = Said()
+        self._asked = Asked()
         hush()
 
     async def open(
@@ -207,13 +208,14 @@ class Link:
     async def request(
         self, subject: str, body: bytes, headers: Mapping[str, str] | None = None
     ) -> Reply:
-        """Send a message and wait for its answer; raises ``LogUnavailable``."""
+        """Send a message and wait for its answer; raises ``LogUnavailable``, ``LogDenied``."""
         timeout_s = self._settings.request_timeout_s
         await self.connected(timeout_s)
         inbox = self.replies()
         try:
-            await self.publish(subject, body, headers, reply=inbox.subject)
-            reply = await inbox.next(timeout_s)
+            with self._asked.under_way(subject, inbox):
+                await self.publish(subject, body, headers, reply=inbox.subject)
+                reply = await inbox.next(timeout_s)
         finally:
             await inbox.end()
         if reply.status == "503":
@@ -257,6 +259,7 @@ class Link:
             inbox.queue.put_nowait(reply_of(message))
 
     async def _on_error(self, error: Exception) -> None:
+        self._asked.deny(error)
         _logger.warning("nats", why=self._said.hear(error))
 
     async def _on_lost(self) -> None:

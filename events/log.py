@@ -26,6 +26,10 @@ class Conflict(LogError):
     """Another writer appended to this job first: load it again and decide again."""
 
 
+class LogDenied(LogError):
+    """The server's user may not do that; come as another, such as the operator."""
+
+
 class LogUnavailable(LogError):
     """The server did not answer in time; the outcome of an append is unknown.  Try again: the
     same events have the same ids, so a second try cannot double them.

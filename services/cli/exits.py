@@ -56,6 +56,9 @@ class Interrupted(click.ClickException):
         click.echo(f"\n{self.message}", err=True)
 
 
+_HINTS = {"LogDenied": ". NATS_URL names the user; the operator may do everything."}
+
+
 def expected_end(error: Exception) -> click.ClickException | None:
     """The end that an error of ours stands for; None for a programmer's error.
 
@@ -68,6 +71,7 @@ def expected_end(error: Exception) -> click.ClickException | None:
         ("services.home", "HomeError"): Refused,
         ("services.server", "ServerError"): Unreachable,
         ("events.log", "JobPruned"): Refused,
+        ("events.log", "LogDenied"): Refused,
         ("events.log", "LogError"): Unreachable,
         ("adapters.base", "StoreError"): Unreachable,
         ("adapters.base", "StoreAway"): Unreachable,
@@ -78,5 +82,5 @@ def expected_end(error: Exception) -> click.ClickException | None:
     for (module, name), kind in kinds.items():
         known: Any = getattr(sys.modules.get(module), name, None)
         if known is not None and isinstance(error, known):
-            return kind(str(error))
+            return kind(f"{error}{_HINTS.get(name, '')}")
     return None

@@ -190,6 +190,7 @@ async def _connect(arrival: Arrival, settings: LogSettings | None) -> JetStreamL
     from events.log import LogError
     from events.stream import LogSettings
 
+    _to_stderr()
     settings = settings or LogSettings(connect_timeout_s=CONNECT_S)
     tls = None
     if not arrival.embedded:
@@ -203,6 +204,16 @@ async def _connect(arrival: Arrival, settings: LogSettings | None) -> JetStreamL
     except (LogError, OSError) as error:
         hint = "Check --nats (or NATS_URL) and that the server runs, with JetStream."
         raise Unreachable(f"NATS: {error}. {hint}") from error
+
+
+def _to_stderr() -> None:
+    """What the connection reports is no part of a command's output."""
+    import sys
+
+    import structlog
+
+    if not structlog.is_configured():
+        structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 
 
 async def _check_made(log: JetStreamLog, arrival: Arrival) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -18,8 +19,9 @@ from click.testing import CliRunner
 from config import Config, load, shipped
 from events.jetstream import JetStreamLog
 from events.job import JobStatus
-from events.log import LogUnavailable
+from events.log import LogDenied, LogUnavailable
 from events.notices import NOTICE_TYPES
+from events.pruning import prune_job
 from events.stream import LogSettings
 from events.subjects import stream_subjects
 from events.types import CLIENT_ASKS, EVENT_TYPES, type_name
@@ -163,11 +165,60 @@ async def test_each_appends_its_own_and_nothing_else(server: Cluster, user: str)
 
 
 @pytest.mark.parametrize("user", [CLIENT, GATEWAY, *SERVICES])
-async def test_each_takes_from_its_own_durables_and_makes_none(
+async def test_each_settles_its_own_messages_only(
     server: Cluster, config: Config, user: str
 ) -> None:
-    """Streams and others' durables are out of reach; so are their acknowledgements."""
+    """Nobody can say for another that work is done; what nobody could read, services put aside."""
     client, errors = await _connected(server, user)
+    names = {spec.name for spec in composition.durables(config)}
+    mine = {
+        name for name in names if f"{API}.CONSUMER.INFO.EVENTS.{name}" in _may_ask(user, config)
+    }
+    acks = {name: f"$JS.ACK.EVENTS.{name}.1.1.1.1.1" for name in names}
+    aside = {"pytoon.dlq.jobs.x.render_planned"}
+    subjects = {*acks.values(), *aside, "$JS.ACK.AUDIT.x.1.1.1.1.1", "$JS.ACK.DLQ.x.1.1.1.1.1"}
+    allowed = {acks[name] for name in mine} | (aside if user in SERVICES else set())
+    assert allowed == subjects - await _refused(client, errors, sorted(subjects))
+    await client.close()
+
+
+ASKED_OF_STREAMS = (
+    *("CREATE", "UPDATE", "DELETE", "INFO", "PURGE", "SNAPSHOT", "RESTORE", "MSG.GET"),
+    *("MSG.DELETE", "PEER.REMOVE", "PEER.EVACUATE", "LEADER.STEPDOWN", "CANCEL_MOVE"),
+)
+ASKED_OF_CONSUMERS = (
+    *("CREATE", "DURABLE.CREATE", "DELETE", "INFO", "MSG.NEXT", "PAUSE", "UNPIN", "RESET"),
+    *("LEADER.STEPDOWN", "PEER.REMOVE", "PEER.EVACUATE"),
+)
+ASKED_OF_THE_SERVER = (
+    *("STREAM.LIST", "STREAM.NAMES", "META.LEADER.STEPDOWN", "META.RESCUE", "SERVER.REMOVE"),
+    *("SERVER.EVACUATE", "ACCOUNT.PURGE.x", "ACCOUNT.STREAM.MOVE.x.x"),
+    "ACCOUNT.STREAM.CANCEL_MOVE.x.x",
+)
+STREAMS = ("EVENTS", "DLQ", "AUDIT", "OBJ_films", "OTHER")
+READS = {"STREAM.INFO.EVENTS", "STREAM.MSG.GET.EVENTS", "DIRECT.GET.EVENTS"}
+STORES = {"STREAM.INFO", "STREAM.MSG.GET", "DIRECT.GET", "STREAM.PURGE"}
+
+
+def test_the_servers_whole_api_is_known() -> None:
+    """What the program of the server itself says that one may ask: a newer one may have more."""
+    known = {
+        *(f"STREAM.{verb}" for verb in ASKED_OF_STREAMS),
+        *(f"CONSUMER.{verb}" for verb in (*ASKED_OF_CONSUMERS, "LIST", "NAMES")),
+        *(text.replace(".x", "") for text in ASKED_OF_THE_SERVER),
+        "DIRECT.GET",
+    }
+    program = Path(sys.executable).with_name("nats-server").read_bytes()
+    rooms = rb"(?:STREAM|CONSUMER|DIRECT|META|SERVER|ACCOUNT)"
+    found = set(re.findall(rb"\$JS\.API\.(" + rooms + rb"(?:\.[A-Z_]+)+)", program))
+    assert len(found) > 20
+    # In the program one text follows another without a gap: each begins with one that is known.
+    texts = {text.decode() for text in found}
+    assert set() == {text for text in texts if not text.startswith(tuple(known))}
+
+
+def _may_ask(user: str, config: Config) -> set[str]:
+    """A user's questions to JetStream, written down a second time."""
     mine = {
         spec.name
         for spec in composition.durables(config)
@@ -175,30 +226,83 @@ async def test_each_takes_from_its_own_durables_and_makes_none(
         or (user == "segment-renderer" and spec.name.startswith(user))
         or (user == "fallback-controller" and spec.name == "fallback-timers")
     }
-    allowed: set[str] = set()
-    denied: set[str] = set()
-    for spec in composition.durables(config):
-        name = spec.name
-        taking = {f"{API}.CONSUMER.MSG.NEXT.EVENTS.{name}", f"$JS.ACK.EVENTS.{name}.1.1.1.1.1"}
-        (allowed if name in mine else denied).update(taking)
-        verbs = ("CREATE", "DURABLE.CREATE", "DELETE", "PAUSE", "UNPIN")
-        denied |= {f"{API}.CONSUMER.{verb}.EVENTS.{name}" for verb in verbs}
-        denied.add(f"{API}.CONSUMER.CREATE.EVENTS.{name}.pytoon.jobs.x.render_requested")
-    for what in ("CREATE", "UPDATE", "DELETE", "PURGE", "MSG.DELETE", "SNAPSHOT", "RESTORE"):
-        denied |= {f"{API}.STREAM.{what}.{stream}" for stream in ("EVENTS", "DLQ", "OTHER")}
-    lists, makes = f"{API}.CONSUMER.LIST.EVENTS", f"{API}.CONSUMER.CREATE.EVENTS.reader-1"
-    (allowed if user == GATEWAY else denied).add(lists)
-    (allowed if user in {CLIENT, GATEWAY} else denied).add(makes)
-    assert denied == await _refused(client, errors, sorted(allowed | denied))
-    await client.close()
+    allowed = set(READS)
+    allowed |= {f"CONSUMER.{verb}.EVENTS.{name}" for name in mine for verb in ("INFO", "MSG.NEXT")}
+    if user in {CLIENT, GATEWAY}:
+        own = {f"CONSUMER.{verb}.EVENTS.reader-1" for verb in ("CREATE", "DELETE", "MSG.NEXT")}
+        allowed |= own | {"STREAM.MSG.GET.DLQ"}
+    if user == GATEWAY:
+        allowed.add("CONSUMER.LIST.EVENTS")
+    if config.store.address.kind == "nats":
+        allowed |= {f"{what}.OBJ_films" for what in STORES}
+    return {f"{API}.{text}" for text in allowed}
+
+
+@pytest.mark.parametrize("store", ["home", "nats://films"])
+@pytest.mark.parametrize("user", [CLIENT, GATEWAY, *SERVICES])
+async def test_each_asks_for_its_own_and_nothing_else(
+    tmp_path: Path, user: str, store: str
+) -> None:
+    """Every question of the API, of every stream and consumer; stores, inboxes and the system."""
+    config = load(environ={**QUICK, "PYTOON_STORE": store})
+    consumers = [*(spec.name for spec in composition.durables(config)), "reader-1"]
+    asked = {f"STREAM.{verb}.{stream}" for verb in ASKED_OF_STREAMS for stream in STREAMS}
+    asked |= {
+        f"CONSUMER.{verb}.{stream}.{name}{more}"
+        for verb in ASKED_OF_CONSUMERS
+        for stream in STREAMS
+        for name in consumers
+        for more in ("", ".pytoon.jobs.x.render_requested")
+    }
+    asked |= {
+        f"{what}.{stream}"
+        for what in ("CONSUMER.CREATE", "CONSUMER.LIST", "CONSUMER.NAMES", "DIRECT.GET")
+        for stream in STREAMS
+    }
+    asked |= {*ASKED_OF_THE_SERVER, "INFO", "DIRECT.GET.EVENTS.pytoon.jobs.x.render_requested"}
+    films = {"$O.films.C.x", "$O.films.M.x"}
+    elsewhere = {
+        *("$O.others.C.x", "$O.others.M.x", "$KV.x.y", "$SYS.REQ.SERVER.PING", "$SRV.PING"),
+        *("$SYS.REQ.USER.INFO", "$JS.FC.EVENTS.x.y", "$JS.SNAPSHOT.RESTORE.EVENTS.x"),
+        *("$JS.SNAPSHOT.ACK.EVENTS.x", "$JS.EVENT.ADVISORY.API", "pytoon.other", "other"),
+        *(f"_INBOX_{other}.x" for other in (CLIENT, GATEWAY, OPERATOR, *SERVICES)),
+    }
+    subjects = {f"{API}.{text}" for text in asked} | films | elsewhere
+    allowed = _may_ask(user, config) | (films if store != "home" else set())
+    assert allowed <= subjects
+    cluster = Cluster(tmp_path, config)
+    try:
+        await cluster.start()
+        client, errors = await _connected(cluster, user)
+        refused = await _refused(client, errors, sorted(subjects))
+        await client.close()
+    finally:
+        cluster.stop()
+    assert allowed == subjects - refused
+
+
+async def test_who_may_not_is_told_at_once(server: Cluster) -> None:
+    """And by name: a question that nobody answers would look like a server that is away."""
+    log = await JetStreamLog.connect(server.url("planner"))
+    started_s = asyncio.get_running_loop().time()
+    with pytest.raises(LogDenied, match=r"may not publish to \$JS.API.CONSUMER.CREATE"):
+        await log.jobs()
+    with pytest.raises(LogDenied, match=r"\$JS.API.STREAM.PURGE.EVENTS"):
+        await prune_job(log.connection, "x", 1)
+    assert asyncio.get_running_loop().time() - started_s < 1.5
+    await log.close()
 
 
 @pytest.mark.parametrize("user", [CLIENT, GATEWAY, *SERVICES])
 async def test_each_hears_its_own_answers_only(server: Cluster, user: str) -> None:
     """Progress is told by services and heard by clients; inboxes are everyone's own."""
     client, errors = await _connected(server, user)
-    other = GATEWAY if user == CLIENT else CLIENT
-    foreign = ("pytoon.jobs.>", f"_INBOX_{other}.>", "_INBOX.>", "$JS.>", ">")
+    inboxes = [f"_INBOX_{one}.>" for one in (CLIENT, GATEWAY, OPERATOR, *SERVICES) if one != user]
+    foreign = (
+        *("pytoon.jobs.>", "pytoon.engines.>", "pytoon.budgets.>", "pytoon.dlq.>", "pytoon.>"),
+        *("_INBOX.>", *inboxes, "$JS.>", "$JS.API.>", "$JS.ACK.>", "$O.>", "$SYS.>"),
+        *("$KV.>", "_R_.>", ">", "*"),
+    )
     for subject in (*foreign, "pytoon.progress.x", f"_INBOX_{user}.x"):
         await client.subscribe(subject)
     hears = user in {CLIENT, GATEWAY}
