@@ -17,6 +17,7 @@ FROM python:3.11-slim
 # Mesa's drivers and their compiler come along, some 160 MB, and nothing here opens a display.
 RUN apt-get update \
  && apt-get install -y --no-install-recommends libegl1 libgl1 libfontconfig1 fonts-noto-cjk \
+ && apt-get clean \
  && rm -rf /var/lib/apt/lists/* /usr/lib/*/dri /usr/lib/*/libLLVM* /usr/lib/*/libz3* \
  && useradd --uid 10001 --create-home pytoon
 COPY --from=built /opt/pytoon /opt/pytoon

@@ -348,7 +348,7 @@ class JetStreamLog:
         if isinstance(ask, RenderRequested):
             usage = await self.usage()
             if usage.fullness >= self.settings.asks_up_to:
-                raise LogFull(f"{usage.bytes} of {usage.bytes_max} bytes are used: no new jobs")
+                raise LogFull(usage.refusal)
         return await publish_ask(self.connection, self.settings, ask, body)
 
     async def read(

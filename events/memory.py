@@ -269,8 +269,7 @@ class MemoryLog:
             raise JobPruned(message)
         usage = await self.usage()
         if isinstance(ask, RenderRequested) and usage.fullness >= self.settings.asks_up_to:
-            message = f"the log holds {usage.bytes} bytes of {usage.bytes_max}: no new jobs"
-            raise LogFull(message)
+            raise LogFull(usage.refusal)
         return self.recorded(self._store(text, {}, body))
 
     async def read(

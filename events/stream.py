@@ -38,6 +38,14 @@ class Usage(Struct, frozen=True, kw_only=True):
         """The used part, 0..1; 0 where there is no limit."""
         return self.bytes / self.bytes_max if self.bytes_max > 0 else 0.0
 
+    @property
+    def refusal(self) -> str:
+        """What is said to whoever asks for a new job and finds no room for it."""
+        return (
+            f"the log is full: {self.bytes} of {self.bytes_max} bytes are used, and the rest is "
+            "for jobs under way; prune ended jobs, or raise log.bytes_max and run pytoon init"
+        )
+
 
 class DeadLetter(Struct, frozen=True, kw_only=True):
     """A message that a consumer was handed and could not read.

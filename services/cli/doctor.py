@@ -184,7 +184,8 @@ def _log(usage: Usage | None) -> Finding:
     detail = f"{usage.messages:,} messages, {usage.fullness:.1%} of {size_mb:,.0f} MB"
     if usage.fullness < LOG_WARN:
         return Finding("log", "ok", detail)
-    return Finding("log", "warn", detail, "raise log.bytes_max: a full log takes no new jobs")
+    todo = "pytoon prune, or raise log.bytes_max and run pytoon init: a full log takes no new jobs"
+    return Finding("log", "warn", detail, todo)
 
 
 def _letter(letter: DeadLetter) -> str:

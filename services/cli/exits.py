@@ -72,6 +72,7 @@ def expected_end(error: Exception) -> click.ClickException | None:
         ("services.server", "ServerError"): Unreachable,
         ("events.log", "JobPruned"): Refused,
         ("events.log", "LogDenied"): Refused,
+        ("events.log", "LogFull"): Refused,
         ("events.log", "LogError"): Unreachable,
         ("adapters.base", "StoreError"): Unreachable,
         ("adapters.base", "StoreAway"): Unreachable,

@@ -213,7 +213,8 @@ def _to_stderr() -> None:
     import structlog
 
     if not structlog.is_configured():
-        structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+        # Looked up each time: whoever has called us in its own process may have changed it.
+        structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
 
 
 async def _check_made(log: JetStreamLog, arrival: Arrival) -> None:

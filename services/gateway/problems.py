@@ -118,7 +118,7 @@ async def _on_log(request: Request, error: Exception) -> JSONResponse:
         detail = f"{error}. Ask again under another job id or Idempotency-Key."
         refused = Refused(HTTPStatus.CONFLICT, detail)
     elif isinstance(error, LogFull):
-        detail = f"The event log is full: {error}. Prune it or raise log.bytes_max."
+        detail = f"No new job is taken: {error}."
         refused = Refused(HTTPStatus.INSUFFICIENT_STORAGE, detail)
     else:
         detail = f"The event log cannot be reached now: {error}. Try again."
