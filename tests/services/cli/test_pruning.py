@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
+from tests.end_to_end.shell import opened
 from tests.services.cli.conftest import Person
 
 _REQUEST = ("--preset", "overlay_classic", "--duration", "6")
@@ -69,3 +71,38 @@ def test_ended_jobs_are_pruned_and_the_rest_is_not(person: Person) -> None:
 def test_prune_says_what_is_wrong(settled: Person, wrong: tuple[str, str]) -> None:
     """Before anything is touched."""
     assert settled.call("prune", *wrong).code == 2
+
+
+@pytest.mark.slow
+def test_what_another_job_has_taken_from_a_pruned_one_stays(tmp_path: Path) -> None:
+    """(15 s.) A film of the same words takes the pruned one's bodies, which so have a new owner.
+
+    Drawn for real: the null engine takes nothing again.
+    """
+    asked = ("--preset", "meme_fast", "--duration", "4", "--seed", "1", "--draft")
+    words = ("--prompt", "Again and again")
+    with opened(tmp_path) as person:
+        assert person.call("render", *asked, *words, "--job-id", "old").code == 0
+        made = _bodies(person, "old")
+        assert person.call("render", *asked, *words, "--job-id", "young").code == 0
+        assert made == _bodies(person, "young")
+        assert person.call("prune", *_NOW, "--keep", "1", "--collect").code == 0
+        assert 1 == person.call("audit", "old", "--json").told["messages"]
+        assert made <= artifacts(person)
+        audit = person.call("audit", "young", "--json").told
+        assert ([], "completed") == (audit["flaws"], audit["status"])
+        reused = [
+            event["data"].get("reused")
+            for event in person.log("young")
+            if event["type"] == "segment_rendered"
+        ]
+        assert [True] * len(made) == reused
+
+
+def _bodies(person: Person, job_id: str) -> set[str]:
+    """The sha256 of each body that a job has so far."""
+    return {
+        event["data"]["artifact"]["sha256"]
+        for event in person.log(job_id)
+        if event["type"] == "segment_rendered"
+    }
