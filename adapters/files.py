@@ -25,7 +25,7 @@ _HEX_DIGITS = 64
 
 
 class Swept(Struct, frozen=True, kw_only=True):
-    """How many artifacts a sweep removed, and how many bytes."""
+    """How many artifacts a sweep removed, and how many bytes, half-written ones included."""
 
     artifacts: int
     bytes: int
@@ -83,7 +83,8 @@ class FileStore:
         return await asyncio.to_thread(self._recall, checked_sha256(key))
 
     async def sweep(self, kept: frozenset[str], older_than_s: float, *, dry: bool) -> Swept:
-        """Remove artifacts whose sha256 is not in ``kept``, and notes on artifacts that are gone.
+        """Remove artifacts whose sha256 is not in ``kept``, notes on artifacts that are gone, and
+        what a killed process has left half-written.
 
         What was written or taken again within the last ``older_than_s`` seconds stays: an event
         that names it may still be on its way.  ``dry``: only say what would be removed.
@@ -99,6 +100,14 @@ class FileStore:
             count, size = count + 1, size + found.st_size
             if not dry:
                 path.unlink()
+        for half_done in self._incoming.iterdir():
+            # A process that was killed while it wrote has left it; who writes now is younger.
+            with contextlib.suppress(FileNotFoundError):
+                found = half_done.stat()
+                if found.st_mtime < before_s:
+                    size += found.st_size
+                    if not dry:
+                        half_done.unlink()
         for note in [] if dry else self._index.glob("*"):
             if note.stat().st_mtime < before_s and not self._noted(note):
                 note.unlink(missing_ok=True)

@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from adapters.files import FileStore
+from adapters.files import FileStore, Swept
 from events.spec import Artifact
 
 _NONE: frozenset[str] = frozenset()
@@ -57,3 +57,14 @@ async def test_a_note_goes_with_its_artifact(tmp_path: Path) -> None:
     await store.remember("1" * 64, lost)
     await store.sweep(frozenset({kept.sha256}), -60, dry=False)
     assert ["0" * 64] == [note.name for note in (tmp_path / "index").iterdir()]
+
+
+async def test_what_a_killed_process_has_left_goes(tmp_path: Path) -> None:
+    """Once it is old: what is young may be under way in another process."""
+    store = FileStore(tmp_path)
+    for name in ("old", "young"):
+        (tmp_path / "incoming" / name).write_bytes(b"half")
+    os.utime(tmp_path / "incoming" / "old", (1, 1))
+    assert Swept(artifacts=0, bytes=4) == await store.sweep(frozenset(), 60, dry=True)
+    assert Swept(artifacts=0, bytes=4) == await store.sweep(frozenset(), 60, dry=False)
+    assert ["young"] == [path.name for path in (tmp_path / "incoming").iterdir()]

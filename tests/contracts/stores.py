@@ -9,6 +9,7 @@ from typing import Protocol
 
 import obstore
 from nats.js.api import ObjectMeta
+from nats.js.errors import NotFoundError
 from nats.js.object_store import ObjectStore
 from obstore.store import S3Store
 
@@ -137,7 +138,11 @@ class Objects:
     async def names(self) -> list[str]:
         """Every object that is described, and a line for chunks that nothing describes."""
         async with self._raw() as bucket:
-            found = await bucket.list()
+            try:
+                found = await bucket.list()
+            except NotFoundError:
+                # The library's word for a bucket without objects; it may have chunks of one.
+                found = []
             status = await bucket.status()
         described = sum((info.chunks or 0) + 1 for info in found)
         lost = status.stream_info.state.messages - described

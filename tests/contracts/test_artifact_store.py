@@ -99,6 +99,25 @@ async def test_many_may_store_the_same_content_at_once(house: House) -> None:
     assert LARGE == (await house.opened().fetch(first)).read_bytes()
 
 
+@pytest.mark.parametrize("after_s", [0.0, 0.002, 0.01, 0.05])
+async def test_a_write_that_is_broken_off_leaves_nothing_half_done(
+    house: House, after_s: float
+) -> None:
+    """Wherever it was: there is all of it or nothing, and it can be stored again."""
+    sha256 = hashlib.sha256(LARGE).hexdigest()
+    writing = asyncio.create_task(house.opened().put_bytes(LARGE, "video/mp4"))
+    await asyncio.sleep(after_s)
+    writing.cancel()
+    await asyncio.gather(writing, return_exceptions=True)
+    async with asyncio.timeout(5):
+        # A thread that writes to the disk is not stopped by it, and ends what it does.
+        while (found := await house.names()) not in ([], [sha256]):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    artifact = await house.opened().put_bytes(LARGE, "video/mp4")
+    assert (sha256, [sha256]) == (artifact.sha256, await house.names()), found
+    assert LARGE == (await house.opened().fetch(artifact)).read_bytes()
+
+
 async def test_a_moved_file_is_gone(house: House, tmp_path: Path) -> None:
     """With ``move`` the store takes the file itself."""
     source = tmp_path / "film.mp4"
