@@ -18,7 +18,9 @@ from events.jetstream import JetStreamLog
 from events.job import JobStatus
 from events.log import LogUnavailable
 from events.stream import LogSettings
+from events.subjects import MIRROR
 from services.access import CA, CERTIFICATE, KEY, PASSWORD_FILE, tls_context
+from services.cli.auditing import differences
 from services.composition import durables
 from services.permissions import CLIENT, OPERATOR, SERVER_CERTIFICATE, SERVER_KEY, Tls
 from tests.certificates import Authority
@@ -156,6 +158,8 @@ async def test_a_job_by_tls(tmp_path: Path, mutually: bool) -> None:
         assert job.status is JobStatus.COMPLETED
         info = await operator.connection.api("STREAM.INFO.EVENTS", {})
         assert 3 == 1 + sum(replica["current"] for replica in info["cluster"]["replicas"])
+        await operator.mirror()
+        await _mirrored(operator, "mine")
         await log.close()
         await operator.close()
         done = await asyncio.to_thread(_jobs, _by_file(place, CLIENT) | tls)
@@ -168,6 +172,16 @@ async def test_a_job_by_tls(tmp_path: Path, mutually: bool) -> None:
             crew.stop()
         cluster.stop()
     assert not any(word in crew.said() for word in PASSWORDS.values())
+
+
+async def _mirrored(log: JetStreamLog, job_id: str) -> None:
+    """The second copy in the cluster is found to be the same, as ``pytoon audit`` compares it."""
+    async with asyncio.timeout(20):
+        while True:
+            copies = await log.stored(job_id, stream=MIRROR)
+            if copies and not differences(await log.stored(job_id), copies):
+                return
+            await asyncio.sleep(0.2)
 
 
 def _by_file(place: Place, user: str) -> dict[str, str]:
