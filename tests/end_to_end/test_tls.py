@@ -104,7 +104,7 @@ async def test_each_refusal_says_what_to_do(mutual: Place, tmp_path: Path) -> No
         ({**mutual.certified, CA: str(mutual.theirs.ca)}, {}, "not trusted .* NATS_CA"),
         ({}, {"scheme": "nats"}, "not trusted .* NATS_CA"),
         (mutual.certified, {"host": "localhost"}, "another's .* use a name that is in it"),
-        (mutual.trusting, {}, "name it in NATS_CERT and NATS_KEY"),
+        (mutual.trusting, {}, "name its files in NATS_CERT, NATS_KEY"),
         (mutual.trusting | foreign, {}, "its CA must sign NATS_CERT"),
     ]
     for environ, where, told in attempts:

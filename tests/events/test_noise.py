@@ -14,6 +14,7 @@ def test_one_remark_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
     hush()
     hush()
     logger = logging.getLogger("asyncio")
+    caplog.set_level(logging.WARNING, "asyncio")
     logger.warning("returning true from eof_received() has no effect when using ssl")
     logger.warning("Executing %s took long", "a task")
     assert ["Executing a task took long"] == [record.getMessage() for record in caplog.records]
