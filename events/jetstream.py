@@ -14,7 +14,7 @@ import asyncio
 import ssl
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Coroutine, Mapping, Sequence
 from typing import Any, Self
 
 import msgspec
@@ -33,6 +33,7 @@ from events.jetapi import Refused, Reply, reply_of
 from events.link import begins, link, record
 from events.log import (
     DurableSpec,
+    Heard,
     JobListed,
     LogError,
     LogFull,
@@ -55,6 +56,7 @@ from events.reading import (
     queues,
     read_job,
     recent,
+    watched,
 )
 from events.stream import DeadLetter, LogSettings, Usage
 from events.subjects import STREAM, job_filter
@@ -387,9 +389,13 @@ class JetStreamLog:
         last = int((await self._info())["state"]["last_seq"])
         return await recent(self.connection, types, max(0, last - messages_max))
 
-    async def jobs(self) -> tuple[JobListed, ...]:
-        """Every job that was asked for, oldest ask first."""
-        return await listed_jobs(self.connection)
+    async def jobs(self, *, after: int = 0, counted: bool = True) -> tuple[JobListed, ...]:
+        """Every job that was asked for above a sequence, oldest ask first."""
+        return await listed_jobs(self.connection, after, counted=counted)
+
+    def watch(self, jobs: Container[str], *, after: int) -> AsyncIterator[Heard]:
+        """What is stored above ``after`` of what is in ``jobs`` by then, without end."""
+        return watched(self.connection, jobs, after)
 
     async def follow(self, job_id: str | None, *, after: int = 0) -> AsyncIterator[Recorded]:
         """The messages after ``after``, then live, across restarts of the server.
@@ -443,11 +449,8 @@ class JetStreamLog:
     async def usage(self) -> Usage:
         """How full the stream is."""
         info = await self._info()
-        return Usage(
-            messages=info["state"]["messages"],
-            bytes=info["state"]["bytes"],
-            bytes_max=info["config"]["max_bytes"],
-        )
+        held = {name: info["state"][name] for name in ("messages", "bytes", "last_seq")}
+        return Usage(bytes_max=info["config"]["max_bytes"], **held)
 
     async def _info(self) -> dict[str, Any]:
         try:

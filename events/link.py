@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from events.codec import VERSION, Message, decode, encode_body, encode_envelope
-from events.log import Envelope, Recorded, Tail
+from events.log import Envelope, Heard, Recorded, Tail, UnknownVersion
 from events.spec import Struct
 from events.subjects import subject_of
 from events.types import (
@@ -90,6 +90,15 @@ def record(message: Message) -> Recorded:
         body=message.body,
         envelope=envelope,
     )
+
+
+def heard(job_id: str, message: Message) -> Heard:
+    """A message that a watch came by."""
+    try:
+        found = record(message)
+    except UnknownVersion:
+        found = None
+    return Heard(job_id=job_id, seq=message.seq, recorded=found)
 
 
 def link(

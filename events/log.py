@@ -10,11 +10,12 @@ makes that harmless is the job's fold, never the log.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
 from events.notices import Noted, Posting
 from events.spec import Struct
+from events.stream import Usage
 from events.types import Event, Stored
 
 
@@ -157,10 +158,22 @@ class Queue(Struct, frozen=True, kw_only=True):
 
 
 class JobListed(Struct, frozen=True, kw_only=True):
-    """A job of the log, as a listing sees it: its first and its last stored message's subjects."""
+    """A job of the log, as a listing sees it: the sequence of its ask, and its messages' number.
+
+    ``messages`` is 0 where nobody asked for it to be counted.
+    """
 
     job_id: str
     messages: int
+    seq: int = 0
+
+
+class Heard(Struct, frozen=True, kw_only=True):
+    """A message that a watch came by; ``recorded`` is None where it takes a newer build."""
+
+    job_id: str
+    seq: int
+    recorded: Recorded | None
 
 
 Subscriber = Callable[[dict[str, Any]], Coroutine[Any, Any, None]]
@@ -222,8 +235,14 @@ class EventLog(Protocol):
         Those that only a newer build can read are left out.
         """
 
-    async def jobs(self) -> tuple[JobListed, ...]:
-        """Every job of the log, oldest first."""
+    async def jobs(self, *, after: int = 0, counted: bool = True) -> tuple[JobListed, ...]:
+        """Every job of the log that was asked for above a sequence, oldest first.
+
+        Counting the messages of each takes as long as the log is; the rest as there are jobs.
+        """
+
+    async def usage(self) -> Usage:
+        """How full the log is, and where it ends."""
 
     async def consumer(self, durable: str) -> Consumer:
         """A reader of a durable that ``provision`` made."""
@@ -239,6 +258,12 @@ class EventLog(Protocol):
 
     def follow(self, job_id: str | None, *, after: int = 0) -> AsyncIterator[Recorded]:
         """The messages of one job (or of all), from after ``after``, then live, without end."""
+
+    def watch(self, jobs: Container[str], *, after: int) -> AsyncIterator[Heard]:
+        """The messages above ``after``, then live, without end: of what is in ``jobs`` by then.
+
+        However many the jobs are, the log has one reader for them.
+        """
 
     async def publish_progress(self, job_id: str, progress: dict[str, Any]) -> None:
         """Tell whoever listens how far a job is; lost without harm."""

@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import time
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Coroutine, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -23,10 +23,11 @@ import structlog
 from events.codec import Message, decode_ask
 from events.faults import Fault, Faults
 from events.handing import Bell, Durable, MemoryConsumer, MemoryDelivery
-from events.link import Draft, already_stored, begins, is_tombstone, link, record
+from events.link import Draft, already_stored, begins, heard, is_tombstone, link, record
 from events.log import (
     Conflict,
     DurableSpec,
+    Heard,
     JobListed,
     JobPruned,
     LogFull,
@@ -310,16 +311,18 @@ class MemoryLog:
                     found.append(self.recorded(seq))
         return tuple(found)
 
-    async def jobs(self) -> tuple[JobListed, ...]:
-        """Every job that was asked for, oldest ask first."""
+    async def jobs(self, *, after: int = 0, counted: bool = True) -> tuple[JobListed, ...]:
+        """Every job that was asked for above a sequence, oldest ask first."""
         await asyncio.sleep(0)
         asked = type_filter("render_requested")
-        firsts = {
-            parse(stored.subject).job_id: None
-            for stored in self._messages
-            if matches(asked, stored.subject)
-        }
-        return tuple(JobListed(job_id=job, messages=len(self._by_job[job])) for job in firsts)
+        firsts: dict[str, int] = {}
+        for stored in self._messages[after:]:
+            if matches(asked, stored.subject):
+                firsts.setdefault(parse(stored.subject).job_id, stored.seq)
+        return tuple(
+            JobListed(job_id=job, messages=len(self._by_job[job]) if counted else 0, seq=seq)
+            for job, seq in firsts.items()
+        )
 
     async def consumer(self, durable: str) -> MemoryConsumer:
         """A reader of a durable; raises ``LogUnavailable`` if ``provision`` did not make it."""
@@ -348,7 +351,12 @@ class MemoryLog:
 
     async def usage(self) -> Usage:
         """How full the log is."""
-        return Usage(messages=self.last_seq, bytes=self._bytes, bytes_max=self.settings.bytes_max)
+        return Usage(
+            messages=self.last_seq,
+            bytes=self._bytes,
+            bytes_max=self.settings.bytes_max,
+            last_seq=self.last_seq,
+        )
 
     async def backlog(self) -> int:
         """The messages of all durables that are not settled yet."""
@@ -377,6 +385,18 @@ class MemoryLog:
                 seq += 1
                 if matches(wanted, self.message(seq).subject):
                     yield self.recorded(seq)
+            await self.bell.wait(None)
+
+    async def watch(self, jobs: Container[str], *, after: int) -> AsyncIterator[Heard]:
+        """The messages after ``after``, then live, without end, of what is in ``jobs`` by then."""
+        wanted = job_filter(None)
+        seq = after
+        while True:
+            while seq < self.last_seq:
+                seq += 1
+                text = self.message(seq).subject
+                if matches(wanted, text) and (job_id := parse(text).job_id) in jobs:
+                    yield heard(job_id, self.message(seq))
             await self.bell.wait(None)
 
     async def publish_progress(self, job_id: str, progress: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Container, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -16,8 +16,8 @@ import msgspec
 from events import jetapi
 from events.codec import Message
 from events.jetapi import Refused, Reply
-from events.link import record
-from events.log import JobListed, LogUnavailable, Queue, Recorded, StaleRead, UnknownVersion
+from events.link import heard, record
+from events.log import Heard, JobListed, LogUnavailable, Queue, Recorded, StaleRead, UnknownVersion
 from events.notices import Noted, noted, topic_filter
 from events.pull import Connection, Follower
 from events.stream import DeadLetter, LogSettings
@@ -179,21 +179,44 @@ async def _last(connection: Reader, wanted: str) -> Message | None:
     return jetapi.got(answer["message"])
 
 
-async def listed_jobs(connection: Connection) -> tuple[JobListed, ...]:
-    """Every job that was asked for, oldest ask first, with the number of its messages."""
-    counts = await _counts(connection)
-    asks = Follower(connection, type_filter("render_requested"), 0, headers_only=True)
-    jobs: dict[str, None] = {}
+async def listed_jobs(
+    connection: Connection, after: int, *, counted: bool
+) -> tuple[JobListed, ...]:
+    """Every job that was asked for above a sequence, oldest ask first.
+
+    With the number of its messages if they are to be ``counted``.
+    """
+    counts = await _counts(connection) if counted else {}
+    asks = Follower(connection, type_filter("render_requested"), after, headers_only=True)
+    jobs: dict[str, int] = {}
     try:
         while True:
             taken = await asks.some(0)
-            for reply, _ in taken:
-                jobs.setdefault(parse(reply.subject).job_id)
+            for reply, place in taken:
+                jobs.setdefault(parse(reply.subject).job_id, place.seq)
             if asks.at_end:
                 break
+            if not taken and not await connection.connected(1.0):
+                raise LogUnavailable("the connection was lost while the jobs were listed")
     finally:
         await asks.end()
-    return tuple(JobListed(job_id=job, messages=counts.get(job, 0)) for job in jobs)
+    return tuple(
+        JobListed(job_id=job, messages=counts.get(job, 0), seq=seq) for job, seq in jobs.items()
+    )
+
+
+async def watched(
+    connection: Connection, jobs: Container[str], after: int
+) -> AsyncIterator[Heard]:
+    """The messages above ``after``, live and without end, of what is in ``jobs`` by then."""
+    follower = Follower(connection, job_filter(None), after)
+    try:
+        async for reply, place in follower.live():
+            job_id = parse(reply.subject).job_id
+            if job_id in jobs:
+                yield heard(job_id, jetapi.consumed(reply, place))
+    finally:
+        await follower.end()
 
 
 async def recent(connection: Connection, types: Sequence[str], after: int) -> tuple[Recorded, ...]:

@@ -27,11 +27,12 @@ class LogSettings(Struct, frozen=True, kw_only=True):
 
 
 class Usage(Struct, frozen=True, kw_only=True):
-    """How full the stream is, in bytes and messages."""
+    """How full the stream is, in bytes and messages; ``last_seq`` is the newest one's sequence."""
 
     messages: int
     bytes: int
     bytes_max: int
+    last_seq: int = 0
 
     @property
     def fullness(self) -> float:
@@ -45,6 +46,11 @@ class Usage(Struct, frozen=True, kw_only=True):
             f"the log is full: {self.bytes} of {self.bytes_max} bytes are used, and the rest is "
             "for jobs under way; prune ended jobs, or raise log.bytes_max and run pytoon init"
         )
+
+    @property
+    def removed(self) -> int:
+        """How many messages have been taken out: jobs that were pruned are not listed."""
+        return self.last_seq - self.messages
 
 
 class DeadLetter(Struct, frozen=True, kw_only=True):

@@ -233,6 +233,7 @@ async def test_a_server_that_stays_away_is_told(
             other.publish_ask("a", "render_requested", b"{}"),
             other.read("a"),
             other.jobs(),
+            other.jobs(counted=False),
             other.usage(),
             other.backlog(),
             other.dead_letters(),
