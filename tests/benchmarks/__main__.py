@@ -21,11 +21,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tests.benchmarks import jobs, spine, study
+from tests.benchmarks import gateway, jobs, spine, study
 from tests.benchmarks.bars import Finding, table
+from tests.benchmarks.clients import JOB, JOBS
+from tests.benchmarks.gateway import Served
 from tests.benchmarks.jobs import Case, Media, Ran
 
-PARTS = ("overlay", "hero", "meme", "long", "transitions", "startup", "spine", "state")
+PARTS = ("overlay", "hero", "meme", "long", "transitions", "startup", "spine", "state", "gateway")
 MEMORY_MB_MOST = 600
 WALL_MOST = 1.25
 JOIN_MOST = 0.10
@@ -36,6 +38,7 @@ KBPS_MOST = 12_000
 JOBS_PER_S_LEAST = 40.0
 OPERATOR_MS_MOST = 20.0
 SERVICE_MS_MOST = 5.0
+LOOK_S_MOST = 1.0
 CORES = 2
 
 
@@ -63,6 +66,8 @@ class Bench:
             self._spine()
         if "state" in parts:
             self._state()
+        if "gateway" in parts:
+            self._gateway()
 
     def _job(self, case: Case, files: Media, rest: dict[str, float]) -> None:
         folder = self.folder / case.name
@@ -137,6 +142,26 @@ class Bench:
             Finding("state", f"{of}, service, warm", found.warm_ms, "ms", most=SERVICE_MS_MOST),
         ]
 
+    def _gateway(self) -> None:
+        for subject, run in (
+            ("gateway, null jobs", gateway.beside_null_jobs),
+            ("gateway, films", gateway.beside_films),
+        ):
+            found = run(self._made(subject.replace(", ", "-")))
+            load = found.load
+            self.facts[subject] = {
+                "waits_s": {
+                    kind: {"n": len(waits), "p50": load.p50_s(kind), "p99": load.p99_s(kind)}
+                    for kind, waits in load.waits_s.items()
+                },
+                "errors": load.errors,
+                "slow": load.slow,
+                "wall_s": load.wall_s,
+                "cpu_s": dict(found.cpu_s),
+            }
+            self.findings += waits(subject, found)
+            self._say(subject)
+
     def _made(self, name: str) -> Path:
         folder = self.folder / name
         folder.mkdir()
@@ -145,6 +170,20 @@ class Bench:
     @staticmethod
     def _say(what: str) -> None:
         print(f"measured: {what}", flush=True)
+
+
+def waits(subject: str, found: Served) -> Iterator[Finding]:
+    """How long clients waited, against the bar of those who look."""
+    load = found.load
+    for kind in sorted(load.waits_s):
+        most = LOOK_S_MOST if kind in {JOB, JOBS} else None
+        yield Finding(subject, f"{kind}, p50", 1000 * load.p50_s(kind), "ms")
+        yield Finding(subject, f"{kind}, p99", load.p99_s(kind), "s", most=most)
+    yield Finding(subject, "errors", load.failed, most=0)
+    yield Finding(subject, "connections left of the crowd", found.left, most=0)
+    for role, cpu_s in found.cpu_s.items():
+        yield Finding(subject, f"CPU, {role}", cpu_s, "s")
+    yield Finding(subject, "wall", load.wall_s, "s")
 
 
 def costs(case: Case, ran: Ran, cpu_s: float, wall_s: float, alone_s: float) -> Iterator[Finding]:

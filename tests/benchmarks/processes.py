@@ -67,13 +67,15 @@ class Usage:
 
 
 def role_of(command: Sequence[str]) -> str:
-    """What a process is, by its command line: server, services, worker or cli."""
+    """What a process is, by its command line: server, gateway, services, worker or cli."""
     words = " ".join(command)
     if "nats-server" in words:
         return "server"
+    if "gateway_process" in words:
+        return "gateway"
     if "spawn_main" in words or "forkserver" in words:
         return "worker"
-    if "resource_tracker" in words or "--background" in command:
+    if "resource_tracker" in words or "--background" in command or "up" in command:
         return "services"
     return "cli"
 
