@@ -172,7 +172,8 @@ class Workshop:
         self.pool = WorkerPool(
             segments + 1, memory_mb_max=config.limits.memory_mb_max, preload=PRELOADED
         )
-        self.pool.warm_up()
+        if names:
+            self.pool.warm_up()
         limits = AssetLimits(
             fetch_s=config.limits.fetch_s, redirects_max=config.limits.fetch_redirects_max
         )
@@ -233,25 +234,32 @@ def actors_of(
     return tuple(made)
 
 
-def planning(
-    workshop: Workshop, home: Home
-) -> Callable[[Mapping[str, Any]], Coroutine[Any, Any, RenderPlanned | RenderRejected]]:
-    """What plans a request as the planner would, and stores nothing in the log."""
-    config = workshop.config
-    performer = planner.Performer(
-        workshop.studio,
-        config,
-        {name: engine.capabilities() for name, engine in workshop.engines.items()},
-        lambda: shutil.disk_usage(folder_of(home, config.store)).free / 1e6,
-    )
-    limits = limits_of(config)
+class Planning:
+    """Plans a request as the planner would, and stores nothing in the log."""
 
-    async def plan(ask: Mapping[str, Any]) -> RenderPlanned | RenderRejected:
+    def __init__(self, workshop: Workshop, home: Home) -> None:
+        self._workshop = workshop
+        self._limits = limits_of(workshop.config)
+        self._performer = planner.Performer(
+            workshop.studio,
+            workshop.config,
+            {name: engine.capabilities() for name, engine in workshop.engines.items()},
+            lambda: shutil.disk_usage(folder_of(home, workshop.config.store)).free / 1e6,
+        )
+        self._warm = False
+
+    def warm_up(self) -> None:
+        """Have the workers load their libraries now: somebody is about to ask."""
+        if self._workshop.pool is not None and not self._warm:
+            self._warm = True
+            self._workshop.pool.warm_up()
+
+    async def __call__(self, ask: Mapping[str, Any]) -> RenderPlanned | RenderRejected:
+        """The plan of a request, or why there is none."""
         # Nobody hands the request out again: what fails is told at once.
-        context = Context(now_s=time.time(), limits=limits, deliveries=limits.crashes_max)
-        return await performer.plan(PlanRender(job_id="dry-run", ask=dict(ask)), context)
-
-    return plan
+        most = self._limits.crashes_max
+        context = Context(now_s=time.time(), limits=self._limits, deliveries=most)
+        return await self._performer.plan(PlanRender(job_id="dry-run", ask=dict(ask)), context)
 
 
 Beside = Callable[[EventLog, Workshop, asyncio.Event], Coroutine[Any, Any, None]]

@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from config import Config
-    from services.composition import Beside, Workshop
+    from services.cli.serving import BesideAt
+    from services.composition import Workshop
     from services.metrics import Metrics
 
 ACTORS = ("planner", "segment-renderer", "fallback-controller", "assembler")
@@ -131,7 +132,7 @@ def run_services_of(
     *,
     background: bool,
     idle_exit_s: float | None,
-    beside: Beside | None = None,
+    beside: BesideAt | None = None,
     metrics: Metrics | None = None,
 ) -> None:
     """Be the services' process of the home until it is stopped or, with ``idle_exit_s``, idle."""
@@ -172,10 +173,11 @@ async def run_actors(
     home: Home,
     *,
     provision: bool,
-    beside: Beside | None = None,
+    beside: BesideAt | None = None,
     metrics: Metrics | None = None,
+    stop: asyncio.Event | None = None,
 ) -> None:
-    """Run some actors against a server (url, token) until SIGINT or SIGTERM.
+    """Run some actors against a server (url, token) until ``stop``, or SIGINT or SIGTERM.
 
     With ``provision`` the streams and durables are made first, or brought up to date.
     """
@@ -185,7 +187,7 @@ async def run_actors(
     from services.access import tls_context
     from services.stores import check_store, provide_store
 
-    stop = asyncio.Event()
+    stop = stop or asyncio.Event()
     stop_on_signals(stop)
     config = load()
     url, token = target
@@ -207,7 +209,7 @@ async def run_actors(
                 log=log,
                 stop=stop,
                 workshop=workshop,
-                beside=beside,
+                beside=beside(target) if beside else None,
                 metrics=metrics,
             )
         finally:
@@ -249,7 +251,7 @@ class _Daemon:
         home: Home,
         idle_exit_s: float | None,
         noise: Path | None,
-        beside: Beside | None,
+        beside: BesideAt | None,
         metrics: Metrics | None,
     ) -> None:
         self._home = home
@@ -322,7 +324,7 @@ class _Daemon:
                 stop=round_over,
                 idle_exit_s=self._idle_exit_s,
                 workshop=workshop,
-                beside=self._beside,
+                beside=self._beside((address.url, address.token)) if self._beside else None,
                 metrics=self._metrics,
             )
         except (ServerError, LogError) as error:

@@ -13,7 +13,7 @@ import click
 
 from services.cli.daemon import ACTORS, IDLE_EXIT_S, run_actors, run_services_of
 from services.cli.exits import Refused
-from services.cli.serving import GATEWAY, HTTP, gateway_beside
+from services.cli.serving import GATEWAY, HTTP, gateway_apart, gateway_here
 from services.cli.visit import nats_option
 from services.home import Home
 
@@ -68,7 +68,7 @@ def up(
     home = Home.find()
     _log_to(home if background else None, log_level)
     metrics = None if background else _metrics(metrics_at)
-    beside = gateway_beside(http, home, metrics) if metrics and not no_http else None
+    beside = gateway_apart(http, home, metrics) if metrics and not no_http else None
     if nats_url:
         click.echo("Services on your own NATS server; Ctrl-C stops them.", err=True)
         target = _own_server(nats_url)
@@ -99,7 +99,7 @@ def serve(name: str, *, http: str, metrics_at: str | None, log_level: str, nats_
     home = Home.find()
     _log_to(None, log_level)
     metrics = _metrics(metrics_at) if name == GATEWAY or metrics_at else None
-    beside = gateway_beside(http, home, metrics) if metrics and name == GATEWAY else None
+    beside = gateway_here(http, home, metrics) if metrics and name == GATEWAY else None
     names = [] if name == GATEWAY else [name]
     if nats_url:
         target = _own_server(nats_url)

@@ -11,21 +11,75 @@ from services.cli.exits import Refused
 
 if TYPE_CHECKING:
     import asyncio
+    import socket
+    from collections.abc import Callable
 
     from events.log import EventLog
     from services.composition import Beside, Workshop
+    from services.gateway.app import Metrics as Exposition
+    from services.gateway.keys import Keyring
     from services.home import Home
     from services.metrics import Metrics
+
+    BesideAt = Callable[[tuple[str, str]], Beside]
+    """What runs beside the services on a server, by its url and token."""
 
 GATEWAY = "gateway"
 HTTP = "127.0.0.1:8080"
 
 
-def gateway_beside(http: str, home: Home, metrics: Metrics) -> Beside | None:
-    """What serves the gateway at ``HOST:PORT``; None where only the default is taken by others.
+def gateway_apart(http: str, home: Home, metrics: Metrics) -> BesideAt | None:
+    """A gateway at ``HOST:PORT`` in a process of its own; None where only the default is taken.
 
     Raises ``Refused`` for an address or keys that cannot be used.
     """
+    from services.cli.gateway_process import Keeper
+
+    found = _listen(http)
+    return Keeper(found[0], home, metrics.exposition).at if found else None
+
+
+def gateway_here(http: str, home: Home, metrics: Metrics) -> BesideAt | None:
+    """The same in this process, which does nothing else."""
+    found = _listen(http)
+    if found is None:
+        return None
+
+    async def exposition() -> tuple[bytes, str]:
+        return metrics.exposition()
+
+    return serving_at(*found, home, exposition)
+
+
+def serving_at(
+    listening: socket.socket, keys: Keyring, home: Home, exposition: Exposition
+) -> BesideAt:
+    """What serves the gateway on a socket."""
+
+    async def beside(log: EventLog, workshop: Workshop, stop: asyncio.Event) -> None:
+        from adapters.glances import Glances
+        from services.composition import Planning
+        from services.gateway import serving
+        from services.gateway.app import create_app
+        from services.gateway.desk import Desk
+
+        config = workshop.config
+        desk = Desk(log, workshop.store, config, Planning(workshop, home))
+        glances = None
+        if workshop.pool is not None:
+            glances = Glances(
+                workshop.store,
+                workshop.pool,
+                frame_s=config.gateway.frame_s,
+                waiting_max=config.gateway.frames_waiting_max,
+            )
+        app = create_app(desk, keys=keys, metrics=exposition, glances=glances)
+        await serving.serve(app, listening, stop)
+
+    return lambda _target: beside
+
+
+def _listen(http: str) -> tuple[socket.socket, Keyring] | None:
     from services.gateway import addresses
     from services.gateway.keys import VARIABLE, KeysError, keyring
 
@@ -48,36 +102,4 @@ def gateway_beside(http: str, home: Home, metrics: Metrics) -> Beside | None:
         raise Refused(str(error)) from error
     shown = f"[{host}]" if ":" in host else host
     click.echo(f"Gateway: http://{shown}:{listening.getsockname()[1]}/", err=True)
-
-    async def beside(log: EventLog, workshop: Workshop, stop: asyncio.Event) -> None:
-        from adapters.glances import Glances
-        from services.composition import planning
-        from services.gateway import serving
-        from services.gateway.app import create_app
-        from services.gateway.desk import Desk
-        from services.gateway.guard import Bounds
-
-        config = workshop.config
-        desk = Desk(log, workshop.store, config, planning(workshop, home))
-        limits = config.limits
-        bounds = Bounds(
-            requests_a_minute=config.gateway.requests_a_minute,
-            body_bytes_max=config.gateway.body_bytes_max,
-            upload_bytes_max=max(limits.asset_bytes_max, limits.sound_bytes_max),
-            body_s=config.gateway.body_s,
-        )
-        glances = None
-        if workshop.pool is not None:
-            glances = Glances(
-                workshop.store,
-                workshop.pool,
-                frame_s=config.gateway.frame_s,
-                waiting_max=config.gateway.frames_waiting_max,
-            )
-        app = create_app(
-            desk, keys=keys, bounds=bounds, metrics=metrics.exposition, glances=glances
-        )
-        # A copy: the next round, after a move of the log's server, listens on the same socket.
-        await serving.serve(app, listening.dup(), stop)
-
-    return beside
+    return listening, keys
