@@ -216,6 +216,17 @@ class GatewaySettings(Model):
     body_s: Positive
     frame_s: Positive
     frames_waiting_max: Count
+    head_s: Positive
+    stalled_s: Positive
+    answer_s: Positive
+    connections_max: Count
+    uploads_max: Count
+    streams_max: Count
+    stream_send_s: Positive
+    plans_max: Count
+    rows_kept_max: Count
+    restart_delay_max_s: Positive
+    stop_s: Positive
 
 
 class SafeBox(Model):

@@ -47,12 +47,15 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 _WORDS = {
+    "bool_parsing": "true or false",
     "bool_type": "true or false",
     "dict_type": "an object",
     "extra_forbidden": "no such key",
     "finite_number": "a finite number",
+    "float_parsing": "a number",
     "float_type": "a number",
     "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
     "int_type": "a whole number",
     "list_type": "a list",
     "missing": "is missing",

@@ -1,43 +1,40 @@
 """What the gateway does with the log: asks are published, jobs are read.
 
-Nothing is kept but a cache of folded jobs, which the log fills again.
+Nothing is kept but a cache of folded jobs and one of the listing, which the log fills again.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from adapters.base import ArtifactStore
 from config import Config, parse_request
+from config.wording import shown
 from events.job import Job, JobStatus, fold
-from events.log import EventLog, JobListed, Recorded
-from events.spec import Struct
+from events.log import EventLog, Recorded
 from events.subjects import is_token
-from events.types import RenderPlanned, RenderRejected, RenderRequested
-from services.gateway.problems import Refused
+from events.types import Problem, RenderPlanned, RenderRejected, RenderRequested
+from services.gateway.listening import Listening
+from services.gateway.listing import Listing
+from services.gateway.problems import Refused, too_many, wrong
 from services.runtime import JobCache
 
-LISTING_KEPT_S = 1.0
-"""How long a listing of the log's jobs serves further pages."""
-SCANNED_MAX = 500
-"""Jobs that one page looks at for a filter; the answer says where to go on."""
 
-DryRun = Callable[[Mapping[str, Any]], Awaitable[RenderPlanned | RenderRejected]]
-"""Plans a request as the planner does, and starts nothing."""
+class DryRun(Protocol):
+    """Plans a request as the planner does, and starts nothing."""
 
+    async def __call__(self, ask: Mapping[str, Any]) -> RenderPlanned | RenderRejected:
+        """The plan, or why there is none."""
 
-class Page(Struct, frozen=True, kw_only=True):
-    """A part of the listing, newest first; ``after`` is where the next one begins."""
-
-    jobs: tuple[Job, ...]
-    after: str | None
+    def warm_up(self) -> None:
+        """Somebody is about to ask."""
 
 
 class Desk:
@@ -51,18 +48,26 @@ class Desk:
         self.config = config
         self._dry_run = dry_run
         self._cache = JobCache(log, config.runtime.jobs_cached_max)
-        self._listing: tuple[JobListed, ...] = ()
-        self._listed_s = -LISTING_KEPT_S
+        self._plans = asyncio.Semaphore(config.gateway.plans_max)
+        self.listing = Listing(log, self.load, config.gateway.rows_kept_max)
+        self.listening = Listening(log)
 
-    async def submit(self, ask: Mapping[str, Any], *, caller: str, idempotency: str) -> str:
-        """Publish a request and return its job's id; raises ``Refused`` with every problem.
+    def open(self) -> None:
+        """The gateway serves."""
+        self.listening.open()
+
+    async def close(self) -> None:
+        """End what is told without end: the gateway stops."""
+        await self.listening.close()
+
+    async def submit(self, ask: Mapping[str, Any], *, caller: str, idempotency: str) -> Job:
+        """Publish a request and return its job; raises ``Refused`` with every problem.
 
         An ``idempotency`` key gives the job's id: the same key and body again is the same job,
         another body under it is refused.
         """
-        body = {name: value for name, value in ask.items() if name != "job_id"}
-        self._judge(body)
-        job_id = _job_id(ask.get("job_id"), caller, idempotency)
+        body = self._judged(ask)
+        job_id = ask.get("job_id") or _job_id(caller, idempotency)
         stored = await self.log.publish_ask(
             job_id, "render_requested", msgspec.json.encode({**body, "job_id": job_id})
         )
@@ -73,32 +78,52 @@ class Desk:
             else None
         )
         if first != body:
-            named = "Idempotency-Key" if idempotency else "job_id"
+            named = "job_id" if ask.get("job_id") else "Idempotency-Key"
             detail = (
                 f"The {named} was used before with another request (job {job_id}); "
                 "send the same body, or another key."
             )
             raise Refused(HTTPStatus.CONFLICT, detail)
-        return job_id
+        self.listing.note(job_id, stored.seq)
+        return await self.load(job_id, at_least=stored.seq)
+
+    def expect_plans(self) -> None:
+        """The page was opened: it shows what is asked for as it would become."""
+        if self._dry_run is not None:
+            self._dry_run.warm_up()
 
     async def plan(self, ask: Mapping[str, Any]) -> RenderPlanned:
         """The plan that a request would get.  Raises ``Refused``."""
-        body = {name: value for name, value in ask.items() if name != "job_id"}
-        self._judge(body)
+        body = self._judged(ask)
         if self._dry_run is None:
             detail = "This gateway cannot plan; ask the one of `pytoon up`."
             raise Refused(HTTPStatus.NOT_IMPLEMENTED, detail)
-        planned = await self._dry_run(body)
+        if self._plans.locked():
+            raise too_many("dry runs", self.config.gateway.plans_max)
+        async with self._plans:
+            planned = await self._dry_run(body)
         if isinstance(planned, RenderRejected):
             detail = "The request cannot be met."
             raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, detail, problems=planned.problems)
         return planned
 
-    def _judge(self, body: Mapping[str, Any]) -> None:
-        problems = parse_request(body, presets=self.config.presets)
-        if isinstance(problems, tuple):
-            detail = "; ".join(f"{p.field}: must be {p.limit}" for p in problems)
-            raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, detail, problems=problems)
+    def _judged(self, ask: Mapping[str, Any]) -> dict[str, Any]:
+        """A request without its job's id.  Raises ``Refused`` with all that is wrong with both."""
+        body = {name: value for name, value in ask.items() if name != "job_id"}
+        found = parse_request(body, presets=self.config.presets)
+        problems = list(found) if isinstance(found, tuple) else []
+        named = ask.get("job_id")
+        if named is not None and not (isinstance(named, str) and is_token(named)):
+            problem = Problem(
+                field="job_id",
+                value=shown(named),
+                limit="1 to 64 characters of A-Z a-z 0-9 _ -",
+                hint="choose another one, or leave it out",
+            )
+            problems.append(problem)
+        if problems:
+            raise wrong(*problems)
+        return body
 
     async def cancel(self, job_id: str, why: str) -> Job:
         """Ask that no more be done, and return the job; a film that is there stays."""
@@ -106,17 +131,26 @@ class Desk:
         if job.end is None and job.cancel is None:
             body = msgspec.json.encode({"why": why})
             stored = await self.log.publish_ask(job_id, "render_cancel_requested", body)
-            job = await self._cache.load(job_id, at_least=stored.seq)
+            self.listing.note(job_id, stored.seq)
+            job = await self.load(job_id, at_least=stored.seq)
         return job
 
     async def job(self, job_id: str) -> Job:
         """The job; ``Refused`` where nobody asked for it."""
         if not is_token(job_id):
             raise _unknown(job_id)
-        job = await self._cache.load(job_id)
+        job = await self.load(job_id)
+        if job.status is JobStatus.UNKNOWN:
+            # A copy of the log may be behind; its leader is not.
+            seq = await self.log.tail_seq(job_id)
+            job = await self.load(job_id, at_least=seq)
         if job.status is JobStatus.UNKNOWN:
             raise _unknown(job_id)
         return job
+
+    async def load(self, job_id: str, *, at_least: int = 0) -> Job:
+        """The job as the log has it, whether or not anybody asked for it."""
+        return await self._cache.load(job_id, at_least=at_least)
 
     async def job_at(self, job_id: str, seq: int) -> Job:
         """The job as it stood after the message with this sequence."""
@@ -128,48 +162,8 @@ class Desk:
         await self.job(job_id)
         return await self.log.read(job_id, after=after)
 
-    async def page(
-        self, *, limit: int, after: str | None, status: JobStatus | None, preset_id: str | None
-    ) -> Page:
-        """Jobs, newest first, from below ``after`` on."""
-        listed = list(reversed(await self._listed()))
-        if after is not None:
-            places = [at for at, known in enumerate(listed) if known.job_id == after]
-            if not places:
-                detail = f"after: there is no job {after!r}; begin without it"
-                raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
-            listed = listed[places[0] + 1 :]
-        found: list[Job] = []
-        for seen, known in enumerate(listed, 1):
-            job = await self._cache.load(known.job_id)
-            if status in {None, job.status} and preset_id in {None, preset_of(job)}:
-                found.append(job)
-            if len(found) == limit or seen == SCANNED_MAX:
-                return Page(jobs=tuple(found), after=known.job_id if seen < len(listed) else None)
-        return Page(jobs=tuple(found), after=None)
 
-    async def _listed(self) -> tuple[JobListed, ...]:
-        now_s = time.monotonic()
-        if now_s - self._listed_s >= LISTING_KEPT_S:
-            self._listing = await self.log.jobs()
-            self._listed_s = now_s
-        return self._listing
-
-
-def preset_of(job: Job) -> str | None:
-    """The look that a job was asked for in."""
-    if job.spec is not None:
-        return job.spec.preset_id
-    asked = job.requested.ask.get("preset_id") if job.requested else None
-    return asked if isinstance(asked, str) else None
-
-
-def _job_id(named: object, caller: str, idempotency: str) -> str:
-    if named is not None:
-        if not isinstance(named, str) or not is_token(named):
-            detail = f"job_id: {str(named)[:80]!r} must be 1 to 64 characters of A-Z a-z 0-9 _ -"
-            raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
-        return named
+def _job_id(caller: str, idempotency: str) -> str:
     if idempotency:
         return "idem-" + hashlib.sha256(f"{caller}\0{idempotency}".encode()).hexdigest()[:32]
     return uuid.uuid4().hex

@@ -13,16 +13,16 @@ from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 import msgspec
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
 from adapters.base import EngineFailure
 from adapters.glances import Glances
-from config import RenderRequest
 from events.job import Job
 from events.spec import Artifact, RenderSpec, Rung
+from services.gateway.asking import get, json_object, new_router
 from services.gateway.desk import Desk
+from services.gateway.document import JOB_BODY, refusals
 from services.gateway.problems import Refused
-from services.gateway.routes import PREFIX, REFUSALS, json_object
 
 FRAME = "image/jpeg"
 WIDTH_MIN, WIDTH, WIDTH_MAX = 90, 540, 1080
@@ -30,22 +30,18 @@ PLANS_KEPT: Final = 16
 PLAN_KEPT_S: Final = 60.0
 """While somebody moves through a film that is only planned it is not planned for each frame."""
 
-router = APIRouter(prefix=PREFIX, responses=REFUSALS)
+router = new_router()
 
 _PICTURE: Any = {
     "response_class": Response,
+    "tags": ["films"],
     "responses": {
         HTTPStatus.OK.value: {
             "content": {FRAME: {"schema": {"type": "string", "format": "binary"}}},
-            "description": "The frame",
-        }
+            "description": "The frame.",
+        },
+        **refusals(HTTPStatus.NOT_FOUND, HTTPStatus.NOT_IMPLEMENTED),
     },
-}
-_REQUEST_BODY: Any = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": RenderRequest.model_json_schema()}},
-    }
 }
 Width = Annotated[int, Query(ge=WIDTH_MIN, le=WIDTH_MAX, description="Pixels of a row.")]
 
@@ -127,7 +123,7 @@ def _segment_at(spec: RenderSpec, n: int) -> int:
     return next(later, len(spec.segments) - 1)
 
 
-@router.post("/frames", openapi_extra=_REQUEST_BODY, **_PICTURE)
+@router.post("/frames", openapi_extra=JOB_BODY, **_PICTURE)
 async def frame_of_request(
     request: Request,
     *,
@@ -141,7 +137,7 @@ async def frame_of_request(
     )
 
 
-@router.get("/jobs/{job_id}/frames/{n}", **_PICTURE)
+@get(router, "/jobs/{job_id}/frames/{n}", **_PICTURE)
 async def frame_of_job(request: Request, job_id: str, n: int, *, width: Width = WIDTH) -> Response:
     """A frame of a job's film, before it is there."""
     desk: Desk = request.app.state.desk

@@ -8,23 +8,26 @@ speak to it.
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import Collection
 from http import HTTPStatus
 
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
+from limits.strategies import SlidingWindowCounterRateLimiter
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from config.models import GatewaySettings
 from services.gateway.keys import ApiKey, Keyring
 from services.gateway.keys import Scope as KeyScope
 from services.gateway.problems import Refused, problem_response
 
 COOKIE = "pytoon_key"
-HEADER = "x-api-key"
-PUBLIC = ("/", "/page/", "/health", "/ready", "/metrics", "/docs", "/openapi.json", "/favicon.ico")
+HEADER = "X-API-Key"
+PUBLIC = ("/", "/page/", "/health", "/ready", "/metrics", "/openapi.json", "/favicon.ico")
 """What is shown without a key; an entry that ends in a slash is a folder, but for the root."""
 SESSION = "/api/v1/session"
 """Where any key is kept in a cookie, or forgotten: one that may only look, too."""
@@ -44,18 +47,6 @@ UNTIMELY = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
 
 
-class Bounds:
-    """What a client may do in a minute, and how large a body may be."""
-
-    def __init__(
-        self, *, requests_a_minute: int, body_bytes_max: int, upload_bytes_max: int, body_s: float
-    ) -> None:
-        self.requests_a_minute = requests_a_minute
-        self.body_bytes_max = body_bytes_max
-        self.upload_bytes_max = upload_bytes_max
-        self.body_s = body_s
-
-
 class Guard:
     """Judges each request before the application sees it."""
 
@@ -64,15 +55,18 @@ class Guard:
         app: ASGIApp,
         *,
         keys: Keyring,
-        bounds: Bounds,
+        bounds: GatewaySettings,
+        upload_bytes_max: int,
         hosts: Collection[str] = LOOPBACK_NAMES,
     ) -> None:
         self._app = app
         self._keys = keys
         self._bounds = bounds
+        self._upload_bytes_max = upload_bytes_max
         self._hosts = hosts
         self._rate = RateLimitItemPerMinute(bounds.requests_a_minute)
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        # Two numbers a caller; a moving window would keep, and go through, each request's time.
+        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer it with a problem."""
@@ -110,8 +104,8 @@ class Guard:
         if key is None:
             if is_public(path):
                 return f"at {request.client.host}" if request.client else "anybody"
-            detail = "An API key is needed: send it as X-API-Key."
-            headers = {"WWW-Authenticate": 'ApiKey header="X-API-Key"'}
+            detail = f"An API key is needed: send it as {HEADER}."
+            headers = {"WWW-Authenticate": f'ApiKey header="{HEADER}"'}
             if text:
                 detail = "The API key is not known here."
             raise Refused(HTTPStatus.UNAUTHORIZED, detail, headers=headers)
@@ -154,14 +148,18 @@ class Guard:
         if caller == "local" and client:
             caller = f"at {client[0]}"
         if not self._limiter.hit(self._rate, caller):
-            wait_s = 1
-            detail = f"More than {self._bounds.requests_a_minute} requests a minute."
+            free_s = self._limiter.get_window_stats(self._rate, caller).reset_time - time.time()
+            wait_s = max(1, math.ceil(free_s))
+            detail = (
+                f"More than {self._bounds.requests_a_minute} requests a minute; "
+                f"come again in {wait_s} s."
+            )
             headers = {"Retry-After": str(wait_s)}
             raise Refused(HTTPStatus.TOO_MANY_REQUESTS, detail, headers=headers)
 
     def _bytes_max(self, scope: Scope) -> int:
         upload = scope["path"].rstrip("/").endswith("/assets")
-        return self._bounds.upload_bytes_max if upload else self._bounds.body_bytes_max
+        return self._upload_bytes_max if upload else self._bounds.body_bytes_max
 
     @staticmethod
     def _check_length(scope: Scope, bytes_max: int) -> None:

@@ -2,112 +2,68 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import re
-from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Header, Query, Request, Response
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi import Header, Query, Request, Response
+from fastapi.responses import FileResponse
 from sse_starlette import EventSourceResponse
+from starlette.datastructures import Headers
+from starlette.types import Message, Receive, Scope, Send
 
-from config import RenderRequest
-from events.job import Job, JobStatus
+from events.job import JobStatus
 from events.spec import Artifact
 from events.types import RenderCompleted
-from services.gateway import shapes, uploads
-from services.gateway.desk import Desk, preset_of
+from services.gateway import shapes
+from services.gateway.asking import desk_of, get, json_object, new_router
+from services.gateway.desk import Desk
+from services.gateway.document import FILE_BODY, JOB_BODY, binary, refusals
 from services.gateway.guard import COOKIE, HEADER
-from services.gateway.problems import MEDIA_TYPE, ProblemDetails, Refused
+from services.gateway.links import job_url, links
+from services.gateway.problems import Refused, too_many
 from services.gateway.streaming import job_events
-from services.views import event_view, is_over, status_view
+from services.gateway.told import job_told
+from services.views import event_view, is_over
 
-PREFIX = "/api/v1"
 VIDEO, STILL = "video/mp4", "image/jpeg"
 PAGE_MAX = 100
-TITLE_CHARS_MAX = 120
+BAD = 400
+"""Statuses from here on are refusals."""
 EVENTS_MAX = 1000
-STREAMS_MAX = 256
-"""Event streams that are open at once; each holds a reader of the log."""
-STREAM_SEND_S = 30.0
-"""Seconds in which a client takes an event; it comes back after the last one that it has."""
 SEQ_MAX = 2**53
 """The largest number that every client counts exactly."""
+PING_S = 15
+"""Seconds after which a stream says that it lives."""
 _SEQ = re.compile(r"[0-9]{1,15}", re.ASCII)
+_NO_JOB = refusals(HTTPStatus.NOT_FOUND)
 
-REFUSALS: dict[int | str, dict[str, Any]] = {
-    status.value: {
-        "description": status.phrase,
-        "content": {MEDIA_TYPE: {"schema": ProblemDetails.model_json_schema()}},
-    }
-    for status in (
-        HTTPStatus.BAD_REQUEST,
-        HTTPStatus.UNAUTHORIZED,
-        HTTPStatus.FORBIDDEN,
-        HTTPStatus.NOT_FOUND,
-        HTTPStatus.REQUEST_TIMEOUT,
-        HTTPStatus.CONFLICT,
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        HTTPStatus.TOO_MANY_REQUESTS,
-        HTTPStatus.NOT_IMPLEMENTED,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        HTTPStatus.INSUFFICIENT_STORAGE,
-    )
-}
-
-router = APIRouter(prefix=PREFIX, responses=REFUSALS)
-
-_REQUEST_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": RenderRequest.model_json_schema(),
-                "example": {
-                    "preset_id": "overlay_classic",
-                    "prompt": "Sleek product showcase",
-                    "target_duration_seconds": 15,
-                    "image_uris": ["file:///data/uploads/product.png"],
-                },
-            }
-        },
-    }
-}
-_UPLOAD_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": [uploads.FIELD],
-                    "properties": {
-                        uploads.FIELD: {"type": "string", "contentMediaType": "image/*"}
-                    },
-                }
-            }
-        },
-    }
-}
+router = new_router()
 
 
-@router.get("/presets")
+@get(router, "/presets", tags=["looks"], response_model=list[shapes.PresetShape])
 async def presets(request: Request) -> list[shapes.PresetShape]:
     """The looks that a request can name."""
     return [
         shapes.PresetShape(preset_id=name, **preset.model_dump(mode="json"))
-        for name, preset in _desk(request).config.presets.items()
+        for name, preset in desk_of(request).config.presets.items()
     ]
 
 
-@router.post("/assets", status_code=HTTPStatus.CREATED, openapi_extra=_UPLOAD_BODY)
+@router.post(
+    "/assets",
+    status_code=HTTPStatus.CREATED,
+    tags=["files"],
+    openapi_extra=FILE_BODY,
+    responses=refusals(HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
+)
 async def upload(request: Request) -> shapes.Stored:
-    """Store a picture, a sound or a font; name it in a request by the ``uri`` of the answer."""
-    artifact = await uploads.take(request, _desk(request).store)
+    """Store a picture, a sound or a font; name it in a request by the ``uri`` of the answer.
+
+    The same file again is stored once, and has the same ``uri``.
+    """
+    artifact = await request.app.state.uploads.take(request)
     uri = f"sha256:{artifact.sha256}"
     return shapes.Stored(uri=uri, sha256=artifact.sha256, bytes=artifact.bytes)
 
@@ -115,75 +71,99 @@ async def upload(request: Request) -> shapes.Stored:
 @router.post(
     "/jobs",
     status_code=HTTPStatus.ACCEPTED,
-    openapi_extra=_REQUEST_BODY,
-    responses={HTTPStatus.OK.value: {"model": shapes.Plan, "description": "The plan"}},
+    tags=["films"],
+    response_model=shapes.Accepted,
+    openapi_extra=JOB_BODY,
+    responses={
+        HTTPStatus.OK.value: {"model": shapes.Plan, "description": "The plan of a dry run."},
+        HTTPStatus.ACCEPTED.value: {
+            "description": "The job is in the log.",
+            "headers": {"Location": {"description": "Its address.", "schema": {"type": "string"}}},
+        },
+        **refusals(HTTPStatus.CONFLICT, HTTPStatus.NOT_IMPLEMENTED),
+    },
 )
 async def submit(
     request: Request,
-    response: Response,
     *,
     dry_run: Annotated[bool, Query(description="Plan only; nothing is started.")] = False,
-    idempotency_key: Annotated[str, Header(max_length=256)] = "",
-) -> shapes.Accepted:
-    """Ask for a film.  The same ``Idempotency-Key`` and body again is the same job."""
-    desk = _desk(request)
+    idempotency_key: Annotated[
+        str,
+        Header(
+            max_length=256,
+            description="Any text of your own: with it the request can be sent again, and the "
+            "same body is the same job. Another body under it is refused (409).",
+        ),
+    ] = "",
+) -> Response:
+    """Ask for a film.  The answer comes as soon as the request is in the log."""
+    desk = desk_of(request)
     ask = await json_object(request)
     if dry_run:
         planned = await desk.plan(ask)
         spec = msgspec.to_builtins(planned.spec)
-        plan = shapes.Plan(plan=spec, warnings=spec["warnings"])
-        return JSONResponse(plan.model_dump())  # type: ignore[return-value]
-    caller = request.state.caller
-    job_id = await desk.submit(ask, caller=caller, idempotency=idempotency_key)
-    job = await desk.job(job_id)
-    response.headers["Location"] = _url(job_id)
-    return shapes.Accepted(job_id=job_id, status=job.status.value, links=_links(job))
+        return _json({"dry_run": True, "plan": spec, "warnings": spec["warnings"]})
+    job = await desk.submit(ask, caller=request.state.caller, idempotency=idempotency_key)
+    told = {"job_id": job.job_id, "status": job.status.value, "links": links(job)}
+    return _json(told, HTTPStatus.ACCEPTED, {"Location": job_url(job.job_id)})
 
 
-@router.get("/jobs")
+@get(router, "/jobs", tags=["films"], response_model=shapes.JobPage)
 async def listing(
     request: Request,
     *,
-    limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 20,
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX, description="Jobs of a page.")] = 20,
     after: Annotated[
         str | None, Query(max_length=64, description="The last page's `after`.")
     ] = None,
-    status: JobStatus | None = None,
-    preset_id: Annotated[str | None, Query(max_length=64)] = None,
+    status: Annotated[JobStatus | None, Query(description="Only jobs that are so.")] = None,
+    preset_id: Annotated[
+        str | None, Query(max_length=64, description="Only jobs in this look.")
+    ] = None,
 ) -> shapes.JobPage:
-    """Jobs, newest first.  ``after`` of the answer is null on the last page."""
-    page = await _desk(request).page(limit=limit, after=after, status=status, preset_id=preset_id)
-    return shapes.JobPage(jobs=[_summary(job) for job in page.jobs], after=page.after)
+    """Jobs, newest first, at most a second old.  ``after`` is null on the last page."""
+    page = await desk_of(request).listing.page(
+        limit=limit, after=after, status=status, preset_id=preset_id
+    )
+    return shapes.JobPage(jobs=list(page.jobs), after=page.after)
 
 
-@router.get("/jobs/{job_id}")
+@get(router, "/jobs/{job_id}", tags=["films"], response_model=shapes.JobShape, responses=_NO_JOB)
 async def job_status(
     request: Request,
     job_id: str,
     at: Annotated[
         int | None, Query(ge=1, le=SEQ_MAX, description="A sequence: as it was then.")
     ] = None,
-) -> shapes.JobShape:
+) -> Response:
     """A job as it stands, or as it stood after one of its messages."""
-    desk = _desk(request)
-    return _shape(await desk.job(job_id) if at is None else await desk.job_at(job_id, at))
+    desk = desk_of(request)
+    return _json(job_told(await desk.job(job_id) if at is None else await desk.job_at(job_id, at)))
 
 
-@router.get("/jobs/{job_id}/segments")
-async def segments(request: Request, job_id: str) -> list[shapes.SegmentShape]:
+@get(
+    router,
+    "/jobs/{job_id}/segments",
+    tags=["films"],
+    response_model=list[shapes.SegmentShape],
+    responses=_NO_JOB,
+)
+async def segments(request: Request, job_id: str) -> Response:
     """A job's segments: engine, attempts, what failed."""
-    job = await _desk(request).job(job_id)
-    return _shape(job).segments
+    return _json(job_told(await desk_of(request).job(job_id))["segments"])
 
 
-@router.get(
+@get(
+    router,
     "/jobs/{job_id}/events",
+    tags=["films"],
     response_model=list[shapes.EventShape],
     responses={
         HTTPStatus.OK.value: {
-            "description": "The events, or a stream of them",
+            "description": "The events, or a stream where `text/event-stream` is accepted.",
             "content": {"text/event-stream": {"schema": {"type": "string"}}},
-        }
+        },
+        **_NO_JOB,
     },
 )
 async def events(
@@ -193,67 +173,101 @@ async def events(
     after: Annotated[
         int, Query(ge=0, le=SEQ_MAX, description="A sequence; later events are told.")
     ] = 0,
-    limit: Annotated[int, Query(ge=1, le=EVENTS_MAX)] = EVENTS_MAX,
-    last_event_id: Annotated[str, Header()] = "",
-) -> Any:
+    limit: Annotated[int, Query(ge=1, le=EVENTS_MAX, description="Of JSON.")] = EVENTS_MAX,
+    last_event_id: Annotated[
+        str, Header(description="Of a stream: the sequence to go on after.")
+    ] = "",
+) -> Response:
     """A job's events: JSON, or server-sent events where the client accepts these.
 
-    A stream goes on until the job has ended; ``Last-Event-ID`` is the sequence to go on after.
+    A stream tells what there is, then each event as it comes, with its sequence as its id; between
+    them ``progress`` without an id; and ``end`` when the job has ended.
     """
-    desk = _desk(request)
+    desk = desk_of(request)
     if "text/event-stream" not in request.headers.get("accept", ""):
         history = await desk.history(job_id, after)
-        return [event_view(recorded) for recorded in history[:limit]]
+        return _json([event_view(recorded) for recorded in history[:limit]])
     await desk.job(job_id)
     if _SEQ.fullmatch(last_event_id):
         after = int(last_event_id)
-    streams: set[object] = request.app.state.streams
-    if len(streams) >= STREAMS_MAX:
-        detail = f"{STREAMS_MAX} streams are open already."
-        raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": "5"})
-    told = job_events(desk.log, job_id, after, streams)
-    return EventSourceResponse(told, ping=15, send_timeout=STREAM_SEND_S)
+    bounds = desk.config.gateway
+    if desk.listening.ears >= bounds.streams_max:
+        raise too_many("streams", bounds.streams_max)
+    told = job_events(desk, job_id, after)
+    return EventSourceResponse(told, ping=PING_S, send_timeout=bounds.stream_send_s)
 
 
-@router.get("/jobs/{job_id}/output", response_class=FileResponse)
-async def output(request: Request, job_id: str) -> FileResponse:
+@get(
+    router,
+    "/jobs/{job_id}/output",
+    tags=["films"],
+    response_class=FileResponse,
+    responses=binary(VIDEO, "The film."),
+)
+async def output(request: Request, job_id: str) -> Response:
     """The film."""
-    desk = _desk(request)
-    end = await _completed(desk, job_id)
-    return await _file(desk, end.output, f"{job_id}.mp4", VIDEO)
+    end = await _completed(desk_of(request), job_id)
+    return await _file(request, end.output, f"{job_id}.mp4", VIDEO)
 
 
-@router.get("/jobs/{job_id}/thumbnail", response_class=FileResponse)
-async def thumbnail(request: Request, job_id: str) -> FileResponse:
+@get(
+    router,
+    "/jobs/{job_id}/thumbnail",
+    tags=["films"],
+    response_class=FileResponse,
+    responses=binary(STILL, "A still of the film."),
+)
+async def thumbnail(request: Request, job_id: str) -> Response:
     """A still of the film."""
-    desk = _desk(request)
-    end = await _completed(desk, job_id)
-    return await _file(desk, end.thumbnail, f"{job_id}.jpg", STILL)
+    end = await _completed(desk_of(request), job_id)
+    return await _file(request, end.thumbnail, f"{job_id}.jpg", STILL)
 
 
-@router.get("/jobs/{job_id}/segments/{index}/body", response_class=FileResponse)
-async def body(request: Request, job_id: str, index: int) -> FileResponse:
+@get(
+    router,
+    "/jobs/{job_id}/segments/{index}/body",
+    tags=["films"],
+    response_class=FileResponse,
+    responses=binary(VIDEO, "The segment without its transitions and its sound."),
+)
+async def body(request: Request, job_id: str, index: int) -> Response:
     """A rendered segment by itself, as soon as it is there: a preview."""
-    desk = _desk(request)
-    job = await desk.job(job_id)
+    job = await desk_of(request).job(job_id)
+    if not job.segments:
+        raise Refused(HTTPStatus.NOT_FOUND, f"{job_id} has no segments: it is {job.status.value}.")
     if not 0 <= index < len(job.segments):
         detail = f"segment: {index} must be 0 to {len(job.segments) - 1}"
         raise Refused(HTTPStatus.NOT_FOUND, detail)
     rendered = job.segments[index].rendered
     if rendered is None:
         raise Refused(HTTPStatus.NOT_FOUND, f"Segment {index} of {job_id} is not rendered yet.")
-    return await _file(desk, rendered.artifact, f"{job_id}-{index}.mp4", VIDEO)
+    return await _file(request, rendered.artifact, f"{job_id}-{index}.mp4", VIDEO)
 
 
-@router.post("/jobs/{job_id}/cancel", status_code=HTTPStatus.ACCEPTED)
+@router.post(
+    "/jobs/{job_id}/cancel",
+    status_code=HTTPStatus.ACCEPTED,
+    tags=["films"],
+    response_model=shapes.JobShape,
+    responses={
+        HTTPStatus.OK.value: {
+            "model": shapes.JobShape,
+            "description": "It was over already, and stays what it is.",
+        },
+        **_NO_JOB,
+    },
+)
 async def cancel(
-    request: Request, job_id: str, why: Annotated[str, Query(max_length=500)] = ""
-) -> shapes.JobShape:
+    request: Request,
+    job_id: str,
+    why: Annotated[str, Query(max_length=500, description="Kept with the job.")] = "",
+) -> Response:
     """Ask that no more be done; a film that is complete stays."""
-    return _shape(await _desk(request).cancel(job_id, why))
+    job = await desk_of(request).cancel(job_id, why)
+    return _json(job_told(job), HTTPStatus.OK if is_over(job) else HTTPStatus.ACCEPTED)
 
 
-@router.post("/session", status_code=HTTPStatus.NO_CONTENT)
+@router.post("/session", status_code=HTTPStatus.NO_CONTENT, tags=["page"])
 async def open_session(request: Request, response: Response) -> None:
     """Keep the key of this request in a cookie, for a page that shows films and streams."""
     response.set_cookie(
@@ -266,29 +280,36 @@ async def open_session(request: Request, response: Response) -> None:
     )
 
 
-@router.delete("/session", status_code=HTTPStatus.NO_CONTENT)
+@router.delete("/session", status_code=HTTPStatus.NO_CONTENT, tags=["page"])
 async def close_session(response: Response) -> None:
     """Forget the key."""
     response.delete_cookie(COOKIE, path="/")
 
 
-def _desk(request: Request) -> Desk:
-    desk: Desk = request.app.state.desk
-    return desk
+class _Film(FileResponse):
+    """A file, of which a part that is not there is refused as everything is."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it.  Raises ``Refused``."""
+
+        async def judged(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] >= BAD:
+                headers = dict(Headers(raw=message["headers"]))
+                kept = {name: text for name, text in headers.items() if name == "content-range"}
+                detail = "Range: must be bytes=FIRST-LAST within the file; without it all is sent."
+                raise Refused(HTTPStatus(message["status"]), detail, headers=kept)
+            await send(message)
+
+        await super().__call__(scope, receive, judged)
 
 
-async def json_object(request: Request) -> dict[str, Any]:
-    """A request's body; raises ``Refused`` where it is no object in JSON."""
-    raw = await request.body()
-    try:
-        found = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        detail = f"The body must be a JSON object in UTF-8: {error}"
-        raise Refused(HTTPStatus.BAD_REQUEST, detail) from error
-    if not isinstance(found, dict):
-        detail = f"The body must be a JSON object, not {type(found).__name__}."
-        raise Refused(HTTPStatus.BAD_REQUEST, detail)
-    return found
+def _json(
+    told: Any, status: HTTPStatus = HTTPStatus.OK, headers: dict[str, str] | None = None
+) -> Response:
+    # What is told is built here and by the views: to judge it once more at each request would
+    # cost more than making it.  That it is as the document says is what tests are for.
+    content = msgspec.json.encode(told)
+    return Response(content, status, headers, media_type="application/json")
 
 
 async def _completed(desk: Desk, job_id: str) -> RenderCompleted:
@@ -299,14 +320,15 @@ async def _completed(desk: Desk, job_id: str) -> RenderCompleted:
     return job.end
 
 
-async def _file(desk: Desk, artifact: Artifact, name: str, media_type: str) -> FileResponse:
-    path = await desk.store.fetch(artifact)
+async def _file(request: Request, artifact: Artifact, name: str, media_type: str) -> Response:
     # The content's name is its best tag: it never changes.
-    headers = {
-        "ETag": f'"{artifact.sha256}"',
-        "Cache-Control": "private, max-age=31536000, immutable",
-    }
-    return FileResponse(
+    tag = f'"{artifact.sha256}"'
+    headers = {"ETag": tag, "Cache-Control": "private, max-age=31536000, immutable"}
+    known = {one.strip().removeprefix("W/") for one in _named(request, "if-none-match")}
+    if known & {tag, "*"}:
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    path = await desk_of(request).store.fetch(artifact)
+    return _Film(
         path,
         # Ours, whatever an engine calls it: nothing that is fetched here is a page.
         media_type=media_type,
@@ -316,50 +338,5 @@ async def _file(desk: Desk, artifact: Artifact, name: str, media_type: str) -> F
     )
 
 
-def _shape(job: Job) -> shapes.JobShape:
-    told = status_view(job)
-    told["output"] = _links(job).get("output")
-    return shapes.JobShape(**told)
-
-
-def _summary(job: Job) -> shapes.JobSummary:
-    asked = job.requested.ask.get("target_duration_seconds") if job.requested else None
-    return shapes.JobSummary(
-        job_id=job.job_id,
-        status=job.status.value,
-        title=_title(job),
-        preset_id=preset_of(job),
-        requested=_when(job.requested_s) or "",
-        ended=_when(job.ended_s),
-        seconds=float(asked) if isinstance(asked, int | float) else None,
-        segments=len(job.segments),
-        segments_rendered=sum(segment.rendered is not None for segment in job.segments),
-        output=_links(job).get("output"),
-    )
-
-
-def _title(job: Job) -> str | None:
-    """The first words that were asked for: what a person knows a film by."""
-    ask = job.requested.ask if job.requested else {}
-    words = (ask.get(name) for name in ("hook", "prompt"))
-    return next((text[:TITLE_CHARS_MAX] for text in words if isinstance(text, str) and text), None)
-
-
-def _when(time_s: float) -> str | None:
-    if not time_s:
-        return None
-    return dt.datetime.fromtimestamp(time_s, dt.UTC).isoformat(timespec="milliseconds")
-
-
-def _url(job_id: str) -> str:
-    return f"{PREFIX}/jobs/{job_id}"
-
-
-def _links(job: Job) -> dict[str, str]:
-    url = _url(job.job_id)
-    names: Sequence[str] = ("segments", "events")
-    if isinstance(job.end, RenderCompleted):
-        names = (*names, "output", "thumbnail")
-    elif not is_over(job):
-        names = (*names, "cancel")
-    return {"self": url, **{name: f"{url}/{name}" for name in names}}
+def _named(request: Request, header: str) -> list[str]:
+    return request.headers.get(header, "").split(",")

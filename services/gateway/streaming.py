@@ -6,66 +6,62 @@ Progress is told between them without an id: it is no history.
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import AsyncExitStack
 from typing import Any
 
 from events.job import evolve, initial_state
-from events.log import EventLog, LogError, Recorded
+from events.log import LogError
+from services.gateway.desk import Desk
 from services.views import event_view, is_over
 
-QUEUED_MAX = 1000
 RETRY_MS = 2000
 """After how long a client that lost its stream comes back."""
 
 
-async def job_events(
-    log: EventLog, job_id: str, after: int, open_streams: set[object]
-) -> AsyncIterator[dict[str, Any]]:
-    """What ``EventSourceResponse`` sends; counted in ``open_streams`` as long as it lasts."""
-    token = object()
-    open_streams.add(token)
-    told: asyncio.Queue[Recorded | dict[str, Any] | None] = asyncio.Queue(QUEUED_MAX)
+async def job_events(desk: Desk, job_id: str, after: int) -> AsyncIterator[dict[str, Any]]:
+    """What ``EventSourceResponse`` sends: the events above a sequence, then each as it comes.
 
-    async def hear(progress: dict[str, Any]) -> None:
-        if told.qsize() < QUEUED_MAX // 2:
-            told.put_nowait(progress)
-
-    async def pump() -> None:
+    It ends with the job; and earlier where the log is away or the gateway stops, without a word:
+    the client comes back by itself and goes on after the last event it has.
+    """
+    async with AsyncExitStack() as stack:
         try:
-            async with aclosing(log.follow(job_id)) as messages:  # type: ignore[type-var]
-                async for recorded in messages:
-                    await told.put(recorded)
+            ear = await stack.enter_async_context(desk.listening.to(job_id))
+            hush = await desk.log.subscribe_progress(job_id, ear.hear_progress)
+            stack.push_async_callback(hush)
+            # Listened to first, asked for the end then: what lies between is heard of.
+            tail_seq = await desk.log.tail_seq(job_id)
+            # Told from its begin, the job is what is told; else it is what was told before.
+            job = await desk.load(job_id, at_least=tail_seq) if after else initial_state(job_id)
+            seen = after
+            while not ear.over:
+                messages = ear.take()
+                if ear.missed:
+                    ear.missed = False
+                    reached = max(tail_seq, ear.seq)
+                    messages = await desk.log.read(job_id, after=seen, at_least=reached)
+                for recorded in messages:
+                    if recorded.seq <= seen:
+                        continue
+                    job = evolve(job, recorded)
+                    seen = recorded.seq
+                    yield _event(event_view(recorded))
+                if is_over(job):
+                    yield {"event": "end", "data": json.dumps({"status": job.status.value})}
+                    return
+                while ear.progress:
+                    yield {"event": "progress", "data": json.dumps(ear.progress.popleft())}
+                await ear.news()
         except LogError:
-            # The client comes back by itself and goes on after the last event it has.
-            await told.put(None)
+            return
 
-    reading = asyncio.create_task(pump())
-    unsubscribe = None
-    try:
-        unsubscribe = await log.subscribe_progress(job_id, hear)
-        job = initial_state(job_id)
-        while (item := await told.get()) is not None:
-            if isinstance(item, dict):
-                yield {"event": "progress", "data": json.dumps(item)}
-                continue
-            job = evolve(job, item)
-            if item.seq > after:
-                view = event_view(item)
-                yield {
-                    "id": str(item.seq),
-                    "event": view["type"],
-                    "data": json.dumps(view, ensure_ascii=False),
-                    "retry": RETRY_MS,
-                }
-            if is_over(job):
-                yield {"event": "end", "data": json.dumps({"status": job.status.value})}
-                return
-    finally:
-        open_streams.discard(token)
-        reading.cancel()
-        await asyncio.gather(reading, return_exceptions=True)
-        if unsubscribe is not None:
-            await unsubscribe()
+
+def _event(view: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": str(view["seq"]),
+        "event": view["type"],
+        "data": json.dumps(view, ensure_ascii=False),
+        "retry": RETRY_MS,
+    }

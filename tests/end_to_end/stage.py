@@ -50,7 +50,6 @@ from services.composition import PRELOADED
 from services.gateway.addresses import bind
 from services.gateway.app import create_app
 from services.gateway.desk import Desk
-from services.gateway.guard import Bounds
 from services.gateway.keys import Keyring
 from services.gateway.serving import serve
 from tests.assembler.shots import Shots, shots
@@ -66,9 +65,7 @@ WORDS: Mapping[str, Any] = {
     "cta": "Try it tonight",
     "target_duration_seconds": 15,
 }
-BOUNDS = Bounds(
-    requests_a_minute=10_000, body_bytes_max=1_000_000, upload_bytes_max=1_000_000, body_s=5.0
-)
+ENVIRON = {"PYTOON_GATEWAY__REQUESTS_A_MINUTE": "10000"}
 WAIT_S = 20.0
 
 
@@ -84,11 +81,11 @@ class Stage:
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
         self._log = self._do(self._made())
-        config = load(environ={})
+        config = load(environ=ENVIRON)
         self._pool = WorkerPool(1, preload=PRELOADED)
         glances = self._do(self._looking(config.gateway.frame_s))
         desk = Desk(self._log, self.store, config)
-        self._app = create_app(desk, keys=Keyring(), bounds=BOUNDS, glances=glances)
+        self._app = create_app(desk, keys=Keyring(), glances=glances)
         first = bind("127.0.0.1", 0)
         self._port = first.getsockname()[1]
         self.address = f"http://127.0.0.1:{self._port}"

@@ -20,8 +20,8 @@ from events.memory import MemoryLog
 from services import composition
 from services.gateway.app import create_app
 from services.gateway.desk import Desk
-from services.gateway.guard import Bounds
 from services.gateway.keys import Keyring, keyring
+from services.home import Home
 from services.runtime import Runtime
 
 ASK = {
@@ -29,9 +29,8 @@ ASK = {
     "prompt": "Sleek product showcase",
     "target_duration_seconds": 15,
 }
-BOUNDS = Bounds(
-    requests_a_minute=10_000, body_bytes_max=100_000, upload_bytes_max=300_000, body_s=1.0
-)
+BODY_BYTES_MAX = 100_000
+UPLOAD_BYTES_MAX = 300_000
 
 
 @dataclass
@@ -57,24 +56,36 @@ class House:
 Open = Callable[..., Awaitable[House]]
 
 
-def null_config() -> Config:
-    """A configuration in which nothing touches any media."""
+def null_config(**bounds: float) -> Config:
+    """A configuration in which nothing touches any media, with other bounds of the gateway."""
+    told = {"requests_a_minute": 10_000, "body_bytes_max": BODY_BYTES_MAX, "body_s": 1.0} | bounds
+    largest = ("asset_bytes_max", "sound_bytes_max", "font_bytes_max")
     return load(
-        environ={"PYTOON_ENGINES__NULL__ENABLED": "true", "PYTOON_RUNTIME__FETCH_WAIT_S": "0.02"}
+        environ={
+            "PYTOON_ENGINES__NULL__ENABLED": "true",
+            "PYTOON_RUNTIME__FETCH_WAIT_S": "0.02",
+            **{f"PYTOON_LIMITS__{name.upper()}": str(UPLOAD_BYTES_MAX) for name in largest},
+            **{f"PYTOON_GATEWAY__{name.upper()}": str(most) for name, most in told.items()},
+        }
     )
 
 
 @asynccontextmanager
 async def house_of(
-    folder: Path, *, keys: str = "", bounds: Bounds = BOUNDS, actors: bool = True
+    folder: Path, *, keys: str = "", actors: bool = True, plans: bool = False, **bounds: float
 ) -> AsyncIterator[House]:
-    """A gateway, with services unless told otherwise."""
-    config = null_config()
+    """A gateway, with services unless told otherwise, and with these of its bounds.
+
+    With ``plans`` it can say what a request would become.
+    """
+    config = null_config(**bounds)
     log, store = MemoryLog(settings=config.log.settings()), FileStore(folder / "artifacts")
     await log.provision(composition.durables(config))
-    desk = Desk(log, store, config)
+    home = Home(folder / "home")
+    workshop = composition.Workshop((), home, config)
+    desk = Desk(log, store, config, composition.Planning(workshop, home) if plans else None)
     ring = keyring({"PYTOON_API_KEYS": keys}) if keys else Keyring()
-    app = create_app(desk, keys=ring, bounds=bounds)
+    app = create_app(desk, keys=ring)
     stop = asyncio.Event()
     runtimes = [
         Runtime(
@@ -95,6 +106,7 @@ async def house_of(
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         yield House(log, store, config, app, client)
     stop.set()
+    await desk.close()
     await asyncio.gather(*tasks)
 
 

@@ -192,10 +192,8 @@ async def test_a_last_event_id_that_is_none_begins_anew(house: House, last: str)
 
 async def test_guesses_of_a_key_are_counted(tmp_path: Path) -> None:
     """Who tries keys is told to wait like everybody else."""
-    from services.gateway.guard import Bounds
-
-    bounds = Bounds(requests_a_minute=3, body_bytes_max=1000, upload_bytes_max=1000, body_s=1.0)
-    async with house_of(tmp_path, keys=f"shop:{KEY}", bounds=bounds, actors=False) as house:
+    keys = f"shop:{KEY}"
+    async with house_of(tmp_path, keys=keys, actors=False, requests_a_minute=3) as house:
         statuses = [
             (await house.client.get("/api/v1/jobs", headers={"X-API-Key": f"guess-{n}"}))
             for n in range(5)

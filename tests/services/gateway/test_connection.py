@@ -16,12 +16,11 @@ from fastapi import FastAPI
 from events.job import fold, initial_state
 from services.gateway.addresses import bind
 from services.gateway.app import create_app
-from services.gateway.connection import Connection
 from services.gateway.desk import Desk
 from services.gateway.keys import Keyring
 from services.gateway.serving import serve
 from tests import builders
-from tests.services.gateway.conftest import BOUNDS, House, house_of
+from tests.services.gateway.conftest import House, house_of
 
 HEAD = "GET /health HTTP/1.1\r\nHost: localhost\r\n"
 SOON_S = 0.3
@@ -43,7 +42,7 @@ async def served(app: FastAPI) -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def _sent(
+async def sent(
     port: int, text: str
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     """A connection over which a text was sent."""
@@ -57,7 +56,7 @@ async def _sent(
             await writer.wait_closed()
 
 
-async def _closed(reader: asyncio.StreamReader) -> bytes:
+async def closed(reader: asyncio.StreamReader) -> bytes:
     """What came until the other side closed."""
     try:
         async with asyncio.timeout(LATE_S):
@@ -67,25 +66,23 @@ async def _closed(reader: asyncio.StreamReader) -> bytes:
 
 
 @pytest.fixture(name="hasty")
-def hasty_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+async def a_hasty_house(tmp_path: Path) -> AsyncIterator[House]:
     """A gateway that waits a moment only."""
-    monkeypatch.setattr(Connection, "head_s", SOON_S)
-    monkeypatch.setattr(Connection, "stalled_s", SOON_S)
+    async with house_of(tmp_path, actors=False, head_s=SOON_S, stalled_s=SOON_S) as made:
+        yield made
 
 
-@pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("text", ["", HEAD], ids=["silent", "half a head"])
-async def test_a_head_that_does_not_come_is_not_waited_for(house: House, text: str) -> None:
+async def test_a_head_that_does_not_come_is_not_waited_for(hasty: House, text: str) -> None:
     """A connection that sends nothing, or half a head, is closed."""
-    async with served(house.app) as port, _sent(port, text) as (reader, _):
-        assert await _closed(reader) == b""
+    async with served(hasty.app) as port, sent(port, text) as (reader, _):
+        assert await closed(reader) == b""
 
 
-@pytest.mark.usefixtures("hasty")
-async def test_bytes_now_and_then_keep_no_connection(house: House) -> None:
+async def test_bytes_now_and_then_keep_no_connection(hasty: House) -> None:
     """A head that comes one line at a time has no more time than any other."""
-    async with served(house.app) as port, _sent(port, HEAD) as (reader, writer):
-        ended = asyncio.create_task(_closed(reader))
+    async with served(hasty.app) as port, sent(port, HEAD) as (reader, writer):
+        ended = asyncio.create_task(closed(reader))
         began_s = time.monotonic()
         while not ended.done():
             writer.write(b"X-More: 1\r\n")
@@ -94,22 +91,21 @@ async def test_bytes_now_and_then_keep_no_connection(house: House) -> None:
         assert await ended == b""
 
 
-@pytest.mark.usefixtures("hasty")
-async def test_a_connection_serves_until_it_is_idle(house: House) -> None:
+async def test_a_connection_serves_until_it_is_idle(hasty: House) -> None:
     """Requests one after the other are answered; then the connection is closed."""
-    async with served(house.app) as port, _sent(port, HEAD + "\r\n") as (reader, writer):
+    async with served(hasty.app) as port, sent(port, HEAD + "\r\n") as (reader, writer):
         await asyncio.sleep(SOON_S / 2)
         writer.write((HEAD + "\r\n").encode())
         await asyncio.sleep(SOON_S / 2)
         writer.write((HEAD + "\r\n").encode() * 2)
-        assert (await _closed(reader)).count(b"200 OK") == 4
+        assert (await closed(reader)).count(b"200 OK") == 4
 
 
 async def test_a_body_in_drips_is_refused_and_its_connection_closed(house: House) -> None:
     """The body's time holds for the whole of it, and what comes afterwards is not read."""
     ask = "POST /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900\r\n\r\n"
-    async with served(house.app) as port, _sent(port, ask) as (reader, writer):
-        ended = asyncio.create_task(_closed(reader))
+    async with served(house.app) as port, sent(port, ask) as (reader, writer):
+        ended = asyncio.create_task(closed(reader))
         while not ended.done():
             writer.write(b" ")
             await asyncio.sleep(0.05)
@@ -135,14 +131,13 @@ async def _with_a_film(house: House, content: bytes) -> None:
     await house.log.append(tail, events, source="test")
 
 
-@pytest.mark.usefixtures("hasty")
 async def test_a_reader_that_does_not_read_is_left(tmp_path: Path) -> None:
     """Of a film that nobody takes, no more is kept open for long."""
-    async with house_of(tmp_path, actors=False) as house:
+    async with house_of(tmp_path, actors=False, head_s=SOON_S, stalled_s=SOON_S) as house:
         await _with_a_film(house, bytes(40_000_000))
         async with served(house.app) as port:
             ask = f"GET /api/v1/jobs/{builders.JOB}/output HTTP/1.1\r\nHost: localhost\r\n\r\n"
-            async with _sent(port, ask) as (reader, _):
+            async with sent(port, ask) as (reader, _):
                 assert (await reader.readline()).startswith(b"HTTP/1.1 200")
                 await asyncio.sleep(SOON_S * 3)
                 assert len(await _taken(reader)) < 40_000_000
@@ -179,13 +174,13 @@ async def test_a_stream_goes_on_over_a_restart(tmp_path: Path) -> None:
         stored = await house.log.append(tail, events[:4], source="test")
         ask = f"GET /api/v1/jobs/{builders.JOB}/events HTTP/1.1\r\nHost: localhost\r\n"
         ask += "Accept: text/event-stream\r\n"
-        async with served(house.app) as port, _sent(port, ask + "\r\n") as (reader, _):
+        async with served(house.app) as port, sent(port, ask + "\r\n") as (reader, _):
             first = await _told(reader, 3)
         tail = fold(builders.JOB, stored).tail
         stored += await house.log.append(tail, events[4:], source="test")
         desk = Desk(house.log, house.store, house.config)
-        another = create_app(desk, keys=Keyring(), bounds=BOUNDS)
+        another = create_app(desk, keys=Keyring())
         ask += f"Last-Event-ID: {first[-1]}\r\n\r\n"
-        async with served(another) as port, _sent(port, ask) as (reader, _):
+        async with served(another) as port, sent(port, ask) as (reader, _):
             rest = await _told(reader, len(events))
     assert first + rest == [recorded.seq for recorded in stored]

@@ -65,12 +65,16 @@ def what_is_drawn(tmp_path: Path) -> Drawn:
 def sketches(drawn: Drawn, plans: list[RenderSpec]) -> Sketches:
     """A gateway's, whose planner answers with the next of these plans."""
 
-    async def plan(ask: Mapping[str, object]) -> RenderPlanned:
-        assert ask
-        return RenderPlanned(job_id="dry-run", spec=plans.pop(0))
+    class Planner:
+        async def __call__(self, ask: Mapping[str, object]) -> RenderPlanned:
+            assert ask
+            return RenderPlanned(job_id="dry-run", spec=plans.pop(0))
+
+        def warm_up(self) -> None:
+            """There is nothing to load."""
 
     store = FileStore(Path("nowhere"))
-    return Sketches(Desk(MemoryLog(), store, load(environ={}), plan), drawn)
+    return Sketches(Desk(MemoryLog(), store, load(environ={}), Planner()), drawn)
 
 
 def generated(raw: Artifact | None) -> Job:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from services.gateway.guard import Bounds, is_public
-from tests.services.gateway.conftest import ASK, BOUNDS, House, house_of
+from services.gateway.guard import is_public
+from tests.services.gateway.conftest import ASK, BODY_BYTES_MAX, House, house_of
 
 KEYS = "shop:shop-secret-1,look:look-secret-1:read"
 PROBLEM = "application/problem+json"
@@ -90,8 +90,7 @@ async def test_a_page_of_another_site_may_not_ask(house: House) -> None:
 
 async def test_too_many_requests_are_told_to_wait(tmp_path: Path) -> None:
     """Too many requests are told to wait."""
-    bounds = Bounds(requests_a_minute=3, body_bytes_max=1000, upload_bytes_max=1000, body_s=1.0)
-    async with house_of(tmp_path, bounds=bounds, actors=False) as house:
+    async with house_of(tmp_path, actors=False, requests_a_minute=3) as house:
         statuses = [(await house.client.get("/api/v1/presets")).status_code for _ in range(5)]
         last = await house.client.get("/health")
     assert statuses == [200, 200, 200, 429, 429]
@@ -101,7 +100,7 @@ async def test_too_many_requests_are_told_to_wait(tmp_path: Path) -> None:
 
 async def test_a_large_body_is_refused_by_its_length_before_it_is_read(house: House) -> None:
     """A large body is refused by its length before it is read."""
-    answer = await house.client.post("/api/v1/jobs", content=b"x" * (BOUNDS.body_bytes_max + 1))
+    answer = await house.client.post("/api/v1/jobs", content=b"x" * (BODY_BYTES_MAX + 1))
     assert answer.status_code == 413
     assert "0.1 MB" in answer.json()["detail"]
 
@@ -118,7 +117,7 @@ async def test_a_large_body_is_refused_while_it_is_read(house: House) -> None:
 
     answer = await house.client.post("/api/v1/jobs", content=endless())
     assert answer.status_code == 413
-    assert read <= BOUNDS.body_bytes_max + 20_000
+    assert read <= BODY_BYTES_MAX + 20_000
 
 
 async def test_a_body_that_does_not_come_is_not_waited_for(house: House) -> None:
