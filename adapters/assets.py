@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 MEDIA_TYPE = "application/octet-stream"
 """Of uploads: nothing is claimed about them before they are decoded."""
+OUTSIDE = "put the file there, upload it, or allow its folder in PYTOON_ASSET_ROOTS"
+"""What to do about a file where nothing may be read, whether or not it is there."""
 
 
 class AssetLimits(Struct, frozen=True, kw_only=True):
@@ -94,11 +96,11 @@ class AssetFetcher:
         except (OSError, ValueError, RuntimeError):
             named = Path(unquote(parts.path).replace("\0", ""))
             inside = any(named.is_relative_to(root) for root in self._roots)
-            limit = "a readable file" if inside else f"a file under {allowed}"
-            raise AssetProblem(limit, "check the path") from None
+            if inside:
+                raise AssetProblem("a readable file", "check the path") from None
+            raise AssetProblem(f"a file under {allowed}", OUTSIDE) from None
         if not inside:
-            hint = "put the file there, or allow its folder in PYTOON_ASSET_ROOTS"
-            raise AssetProblem(f"a file under {allowed}", hint)
+            raise AssetProblem(f"a file under {allowed}", OUTSIDE)
         if not path.is_file():
             raise AssetProblem("a regular file", "name a picture or sound file")
         _check_size(path.stat().st_size, bytes_max)

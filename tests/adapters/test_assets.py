@@ -74,6 +74,16 @@ async def test_what_may_not_be_read_is_refused_in_words(root: Path, uri: str, li
     assert "secret" not in caught.value.hint
 
 
+@pytest.mark.parametrize("uri", ["file:///etc/passwd", "file:///data/storage/uploads/product.png"])
+async def test_a_file_elsewhere_is_told_the_ways_in(root: Path, uri: str) -> None:
+    """The same whether it is there or not: which files this host has is nobody's business."""
+    with pytest.raises(AssetProblem) as caught:
+        await fetcher(root).fetch(uri, BYTES_MAX)
+    assert caught.value.limit == f"a file under {root}"
+    assert "upload it" in caught.value.hint
+    assert "PYTOON_ASSET_ROOTS" in caught.value.hint
+
+
 class Web:
     """A tiny HTTP server on this machine, answering by path."""
 
