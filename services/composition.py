@@ -17,6 +17,7 @@ import structlog
 
 from adapters.assets import AssetFetcher, AssetLimits
 from adapters.base import ArtifactStore, Engine
+from adapters.glances import Glances
 from adapters.null import NullEngine, NullStudio
 from adapters.pooled import PooledStudio
 from adapters.registry import Resources, make_engines
@@ -260,6 +261,19 @@ class Planning:
         most = self._limits.crashes_max
         context = Context(now_s=time.time(), limits=self._limits, deliveries=most)
         return await self._performer.plan(PlanRender(job_id="dry-run", ask=dict(ask)), context)
+
+
+def glances_of(workshop: Workshop) -> Glances | None:
+    """Draws frames to look at in the workshop's processes; None where it has none."""
+    if workshop.pool is None:
+        return None
+    settings = workshop.config.gateway
+    return Glances(
+        workshop.store,
+        workshop.pool,
+        frame_s=settings.frame_s,
+        waiting_max=settings.frames_waiting_max,
+    )
 
 
 Beside = Callable[[EventLog, Workshop, asyncio.Event], Coroutine[Any, Any, None]]

@@ -57,23 +57,14 @@ def serving_at(
     """What serves the gateway on a socket."""
 
     async def beside(log: EventLog, workshop: Workshop, stop: asyncio.Event) -> None:
-        from adapters.glances import Glances
-        from services.composition import Planning
+        from services.composition import Planning, glances_of
         from services.gateway import serving
         from services.gateway.app import create_app
         from services.gateway.desk import Desk
 
         config = workshop.config
         desk = Desk(log, workshop.store, config, Planning(workshop, home))
-        glances = None
-        if workshop.pool is not None:
-            glances = Glances(
-                workshop.store,
-                workshop.pool,
-                frame_s=config.gateway.frame_s,
-                waiting_max=config.gateway.frames_waiting_max,
-            )
-        app = create_app(desk, keys=keys, metrics=exposition, glances=glances)
+        app = create_app(desk, keys=keys, metrics=exposition, glances=glances_of(workshop))
         await serving.serve(app, listening, stop)
 
     return lambda _target: beside

@@ -72,20 +72,26 @@ def null_config(**bounds: float) -> Config:
 
 @asynccontextmanager
 async def house_of(
-    folder: Path, *, keys: str = "", actors: bool = True, plans: bool = False, **bounds: float
+    folder: Path,
+    *,
+    keys: str = "",
+    actors: bool = True,
+    plans: bool = False,
+    draws: bool = False,
+    **bounds: float,
 ) -> AsyncIterator[House]:
     """A gateway, with services unless told otherwise, and with these of its bounds.
 
-    With ``plans`` it can say what a request would become.
+    With ``plans`` it can say what a request would become; where it ``draws``, too, both are the
+    real thing and only the films are not.
     """
-    config = null_config(**bounds)
-    log, store = MemoryLog(settings=config.log.settings()), FileStore(folder / "artifacts")
+    config, home = null_config(**bounds), Home(folder / "home")
+    log, store = MemoryLog(settings=config.log.settings()), FileStore(home.artifacts)
     await log.provision(composition.durables(config))
-    home = Home(folder / "home")
-    workshop = composition.Workshop((), home, config)
+    workshop = composition.Workshop((), home, load(environ={}) if draws else config)
     desk = Desk(log, store, config, composition.Planning(workshop, home) if plans else None)
     ring = keyring({"PYTOON_API_KEYS": keys}) if keys else Keyring()
-    app = create_app(desk, keys=ring)
+    app = create_app(desk, keys=ring, glances=composition.glances_of(workshop))
     stop = asyncio.Event()
     runtimes = [
         Runtime(
@@ -94,11 +100,12 @@ async def house_of(
             limits=composition.limits_of(config),
             settings=composition.settings_of(config),
         )
+        for name in (composition.SERVICES if actors else ())
         for actor in composition.actors_of(
-            composition.SERVICES if actors else (),
+            [name],
             config=config,
             engines={"null": NullEngine(store)},
-            studio=NullStudio(store),
+            studio=workshop.studio if name == "planner" else NullStudio(store),
         )
     ]
     tasks = [asyncio.create_task(runtime.run(stop)) for runtime in runtimes]
@@ -108,6 +115,7 @@ async def house_of(
     stop.set()
     await desk.close()
     await asyncio.gather(*tasks)
+    await workshop.close()
 
 
 @pytest.fixture

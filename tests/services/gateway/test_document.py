@@ -23,6 +23,8 @@ ADDRESSES = {
     ("get", "/api/v1/jobs/{job_id}/output"),
     ("get", "/api/v1/jobs/{job_id}/thumbnail"),
     ("post", "/api/v1/jobs/{job_id}/cancel"),
+    ("get", "/api/v1/jobs/{job_id}/frames/{n}"),
+    ("post", "/api/v1/frames"),
     ("post", "/api/v1/session"),
     ("delete", "/api/v1/session"),
     ("get", "/health"),

@@ -40,7 +40,7 @@ def an_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     ready, loop, stop = threading.Event(), asyncio.new_event_loop(), asyncio.Event()
 
     async def run(folder: Path) -> None:
-        async with house_of(folder, keys=f"doc:{KEY}", plans=True) as house:
+        async with house_of(folder, keys=f"doc:{KEY}", plans=True, draws=True) as house:
             house.client.headers.update(HEADERS)
             await house.client.post("/api/v1/jobs", json={**ASK, "job_id": "known"})
             await house.ended("known")
