@@ -32,9 +32,13 @@ KEY = "a-key-for-schemathesis"
 HEADERS = {"X-API-Key": KEY}
 
 
-@pytest.fixture(name="address", scope="module")
-def an_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A gateway with services on a port of its own, in a loop of its own; one job is there."""
+@pytest.fixture(name="address")
+def an_address(tmp_path: Path) -> Iterator[str]:
+    """A gateway with services on a port of its own, in a loop of its own; one job is there.
+
+    New for each mode: a wrong query of an empty list is no query on the wire, which a job of the
+    mode before would answer rightly.
+    """
     listening = bind("127.0.0.1", 0)
     address = f"http://127.0.0.1:{listening.getsockname()[1]}"
     ready, loop, stop = threading.Event(), asyncio.new_event_loop(), asyncio.Event()
@@ -47,8 +51,7 @@ def an_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             ready.set()
             await serve(house.app, listening, stop)
 
-    folder = tmp_path_factory.mktemp("document")
-    thread = threading.Thread(target=lambda: loop.run_until_complete(run(folder)))
+    thread = threading.Thread(target=lambda: loop.run_until_complete(run(tmp_path)))
     thread.start()
     assert ready.wait(20)
     yield address
