@@ -5,6 +5,7 @@ The gateway is real, and so are plans and frames; what the services would append
 
 from __future__ import annotations
 
+import base64
 import re
 import time
 from collections.abc import Iterator
@@ -176,6 +177,27 @@ def test_a_tile_fills_and_then_plays(browser: Browser, stage: Stage) -> None:
         expect(page.locator(".player .badge")).to_have_text("Segment 1 of 5")
         expect(page.locator(".going")).to_contain_text("1 of 5 segments drawn")
         expect(page.locator(".log li").last).to_contain_text("Segment 1 drawn")
+
+
+def test_a_tile_shows_what_its_engine_sees_so_far(browser: Browser, stage: Stage) -> None:
+    """A preview of a generation under way; it goes when the segment is drawn."""
+    job = stage.rendering("seen", 0, {0: 0.0})
+    stage.still("meme_fast")
+    picture = (stage.folder / "meme_fast.jpg").read_bytes()
+    url = f"data:image/jpeg;base64,{base64.b64encode(picture).decode()}"
+    with opened(browser, stage.address, f"/#/film/{job}") as page:
+        tile = page.locator(".tiles li").first
+        expect(tile.locator("img.ahead")).to_be_visible()
+        for _ in range(TOLD_TIMES):
+            stage.progress(job, segment=0, preview="javascript:alert(1)")
+            stage.progress(job, segment=0, preview=url)
+            page.wait_for_timeout(100)
+        seen = tile.locator("img.preview")
+        expect(seen).to_have_count(1)
+        assert seen.evaluate("(image) => image.decode().then(() => image.naturalWidth)") > 0
+        stage.drawn(job, 0)
+        expect(tile.locator("video")).to_have_count(1)
+        expect(seen).to_have_count(0)
 
 
 def test_a_downgrade_is_told_where_it_happened(browser: Browser, stage: Stage) -> None:

@@ -143,6 +143,7 @@ class Film {
   advance(told) {
     if (told.assembling) this.joined = told.frames ? told.frames_done / told.frames : 0;
     else if (told.segment !== undefined && told.frames) this.tiles.advance(told.segment, told.frames_done / told.frames);
+    if (told.segment !== undefined && told.preview) this.tiles.preview(told.segment, told.preview);
     if (this.at === null) this.measure();
   }
 

@@ -20,6 +20,16 @@ export class Tiles {
     if (tile?.dataset.state === "requested") fill(tile, share);
   }
 
+  // What its engine sees so far.
+  preview(segment, url) {
+    const tile = this.element.children[segment];
+    if (tile?.dataset.state !== "requested" || !url.startsWith("data:image/")) return;
+    const place = tile.querySelector(".picture");
+    const seen = place.querySelector(".preview")
+      || place.appendChild(h("img", { class: "preview", alt: "" }));
+    seen.src = url;
+  }
+
   share(segment) {
     return segment.status === "rendered" ? 1
       : segment.status === "requested" ? this.shares.get(segment.index) || 0 : 0;
