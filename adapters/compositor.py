@@ -103,6 +103,9 @@ class CompositorEngine:
             clips = {work.segment: await self._store.fetch(clip)} if clip else {}
         except StoreError as error:
             raise EngineFailure(Reason.UNAVAILABLE, str(error), retryable=True) from error
+        row = spec.segments
+        # Segments that are left over when each core has had as many as the others.
+        alone = work.segment == len(row) - 1 and len(row) % max(1, self._workers.workers - 1) == 1
         with tempfile.TemporaryDirectory(prefix="pytoon-body-") as folder:
             out = Path(folder) / "body.mp4"
             told = await self._workers.run(
@@ -114,10 +117,12 @@ class CompositorEngine:
                 clips,
                 out,
                 work.quality,
+                alone,
                 deadline_s=self._limits.too_long_s,
                 no_progress_s=self._limits.no_progress_s,
                 progress=progress,
                 cancel=cancel,
+                film=work.job_id,
             )
             if isinstance(told, str):
                 raise EngineFailure(Reason.INTERNAL, told, retryable=False)
@@ -167,6 +172,7 @@ def _render(  # noqa: PLR0917 - all that a body depends on, across processes
     clips: dict[int, Path],
     out: Path,
     quality: int,
+    alone: bool,  # noqa: FBT001
     report: Report,
 ) -> tuple[int, str] | str:
     """In the worker: frames and fingerprint, or what went wrong in words."""
@@ -174,7 +180,9 @@ def _render(  # noqa: PLR0917 - all that a body depends on, across processes
 
     rungs = (rung,) * len(spec.segments)
     try:
-        info: Any = produce.render_body(spec, rungs, segment, sources, out, quality, report, clips)
+        info: Any = produce.render_body(
+            spec, rungs, segment, sources, out, quality, report, clips, hurried=alone
+        )
     except (ValueError, RuntimeError, OSError, ArithmeticError, LookupError) as error:
         return f"{type(error).__name__}: {error}"
     return info.frames, info.fingerprint

@@ -249,6 +249,7 @@ class PooledStudio:
                 deadline_s=self._config.limits.too_long_s,
                 progress=report,
                 cancel=cancel,
+                film=job.job_id,
             )
             if isinstance(answer, Refusal):
                 raise AssemblyRefused(answer.reason, answer.detail, *answer.segments)

@@ -9,6 +9,8 @@ leave no lock behind) and the translation of deaths into ``EngineFailure``.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ctypes
 import importlib
 import multiprocessing
 import os
@@ -17,14 +19,15 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as DeadlinePassed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
-from pebble import CONSTS, ProcessExpired, ProcessPool
+from pebble import CONSTS, ProcessExpired, ProcessFuture, ProcessPool
 
 from adapters.base import EngineFailure, ProgressCallback
 from events.types import Reason
@@ -32,10 +35,15 @@ from events.types import Reason
 _PROGRESS = struct.Struct("<II")
 _POLL_S = 0.1
 
-# A child that is killed in the instant in which it takes a call leaves the children's lock locked
-# for good.  The others find out after twice this, and the pool is made anew; pebble's own 60 s
-# would stop all work for two minutes.  What is done under the lock takes milliseconds.
+# A child that is killed in the instant in which it takes a call leaves its pool's lock locked for
+# good.  Its successor finds out after twice this, and the pool is made anew; pebble's own 60 s
+# would keep the call waiting for two minutes.  What is done under the lock takes milliseconds.
 CONSTS.channel_lock_timeout = 5.0
+
+_MALLOC = ((-3, 32 << 20), (-1, 1 << 30), (-2, 16 << 20), (-8, 1))
+"""Of malloc.h: blocks of up to 32 MB (the most there is) come from the heap (M_MMAP_THRESHOLD),
+whose end is not given back (M_TRIM_THRESHOLD), which grows by 16 MB (M_TOP_PAD), and which all
+threads share (M_ARENA_MAX)."""
 
 _missing: list[str] = []
 """In a child: what it could not import."""
@@ -45,7 +53,11 @@ Report = Callable[[int, int], None]
 
 
 class WorkerPool:
-    """Spawned processes that run plain functions, at most ``workers`` at a time."""
+    """Processes that run plain functions, each one at a time.
+
+    A call may name the film that it is for: a process that has worked on it is preferred, because
+    it still has the film's grounds and pictures at hand.  No call waits for that.
+    """
 
     def __init__(
         self,
@@ -55,35 +67,60 @@ class WorkerPool:
         preload: Sequence[str] = (),
     ) -> None:
         self.workers = workers
-        self._birth = (memory_mb_max, tuple(preload))
-        self._pool = self._made()
-        self._closed = False
-
-    def _made(self) -> ProcessPool:
-        return ProcessPool(
-            max_workers=self.workers,
-            context=_context(self._birth[1]),
-            initializer=_prepare_child,
-            initargs=self._birth,
-        )
-
-    async def _whole(self) -> ProcessPool:
-        """The pool, made anew if it is broken: it is by the death of a child with nothing to do.
-
-        A broken pool has nothing under way, so nothing is lost with it.
-        """
-        pool = self._pool
-        if pool.active or self._closed:
-            return pool
-        self._pool = made = self._made()
-        pool.stop()  # type: ignore[no-untyped-call]  # pebble's is untyped
-        await asyncio.to_thread(pool.join, 5)
-        return made
+        birth = (memory_mb_max, tuple(preload))
+        self._free = [_Child(birth) for _ in range(workers)]
+        """The one that has been without work the longest first."""
+        self._all = tuple(self._free)
+        self._waiting: deque[asyncio.Future[_Child]] = deque()
 
     def warm_up(self) -> None:
         """Start the children now, so that the first call does not wait for their imports."""
-        for _ in range(self.workers):
-            self._pool.schedule(_nothing)
+        for child in self._all:
+            child.warm_up()
+
+    @contextlib.asynccontextmanager
+    async def _child(self, film: str, cancel: asyncio.Event | None) -> AsyncIterator[_Child]:
+        """A child that is free, for as long as one call takes."""
+        child = self._chosen(film) if self._free else await self._next(cancel)
+        child.film = film or child.film
+        try:
+            yield child
+        finally:
+            self._give_back(child)
+
+    def _chosen(self, film: str) -> _Child:
+        """Take the free child that knows the film, else one that knows none, else any."""
+        free = self._free
+        chosen = (
+            next((child for child in free if film and child.film == film), None)
+            or next((child for child in free if not child.film), None)
+            or free[0]
+        )
+        free.remove(chosen)
+        return chosen
+
+    async def _next(self, cancel: asyncio.Event | None) -> _Child:
+        """Wait in line for a child that becomes free."""
+        turn: asyncio.Future[_Child] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            while not turn.done():
+                await asyncio.wait({turn}, timeout=_POLL_S)
+                _check(cancel)
+        except BaseException:
+            if not turn.cancel():
+                self._give_back(turn.result())
+            raise
+        return turn.result()
+
+    def _give_back(self, child: _Child) -> None:
+        """Hand a child to who waits for one, the first first."""
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(child)
+                return
+        self._free.append(child)
 
     async def run(
         self,
@@ -93,8 +130,9 @@ class WorkerPool:
         no_progress_s: float = 0.0,
         progress: ProgressCallback | None = None,
         cancel: asyncio.Event | None = None,
+        film: str = "",
     ) -> Any:
-        """Call ``function(*args, report)`` in a child.
+        """Call ``function(*args, report)`` in a child, one that knows ``film`` if there is one.
 
         Raises ``EngineFailure``: ``timeout`` past the deadline (counted from when a child takes
         the call), or when a child that has reported once reports nothing new for
@@ -102,43 +140,100 @@ class WorkerPool:
         when it cannot load what it needs; ``cancelled`` soon after ``cancel`` is set.  What the
         function itself raises is raised as it is.
         """
-        with tempfile.TemporaryDirectory(prefix="pytoon-") as folder:
-            board = Path(folder) / "progress"
-            board.write_bytes(_PROGRESS.pack(0, 0))
-            pool = await self._whole()
-            future = pool.schedule(_call, args=(str(board), function, args), timeout=deadline_s)
-            waiting = asyncio.wrap_future(future)
-            try:
-                await _watch(waiting, board, no_progress_s, progress, cancel)
-                return waiting.result()
-            except DeadlinePassed as error:
-                detail = f"not done within {deadline_s:g} s"
-                raise EngineFailure(Reason.TIMEOUT, detail, retryable=True) from error
-            except ProcessExpired as error:
-                detail = f"worker process died (exit code {error.exitcode})"
-                raise EngineFailure(Reason.CRASHED, detail, retryable=True) from error
-            except BrokenProcessPool as error:
-                detail = "a worker process died before it took the call"
-                raise EngineFailure(Reason.CRASHED, detail, retryable=True) from error
-            except ImportError as error:
-                detail = f"workers cannot start here ({error}): run `pytoon doctor`"
-                raise EngineFailure(Reason.UNAVAILABLE, detail, retryable=False) from error
-            except MemoryError as error:
-                detail = "worker reached its memory limit"
-                raise EngineFailure(Reason.OUT_OF_MEMORY, detail, retryable=False) from error
-            except (CancelledError, asyncio.CancelledError):
-                if cancel is not None and cancel.is_set():
-                    detail = "nobody waits for it any more"
-                    raise EngineFailure(Reason.CANCELLED, detail, retryable=False) from None
-                raise
-            finally:
-                future.cancel()  # type: ignore[no-untyped-call]  # pebble's is untyped
+        async with self._child(film, cancel) as child:
+            with tempfile.TemporaryDirectory(prefix="pytoon-") as folder:
+                board = Path(folder) / "progress"
+                board.write_bytes(_PROGRESS.pack(0, 0))
+                future = await child.schedule(_call, (str(board), function, args), deadline_s)
+                try:
+                    waiting = asyncio.wrap_future(future)
+                    await _watch(waiting, board, no_progress_s, progress, cancel)
+                    return waiting.result()
+                except (CancelledError, asyncio.CancelledError):
+                    _check(cancel)
+                    raise
+                except Exception as error:
+                    if failure := _failure(error, deadline_s):
+                        raise failure from error
+                    raise
+                finally:
+                    future.cancel()  # type: ignore[no-untyped-call]  # pebble's is untyped
 
     async def close(self) -> None:
         """End the children; what they were doing is lost."""
+        await asyncio.gather(*(child.close() for child in self._all))
+
+
+class _Child:
+    """A pool of one: the process that takes this child's calls, replaced when it dies.
+
+    ``film`` is the last film that it worked on.
+    """
+
+    def __init__(self, birth: tuple[int, tuple[str, ...]]) -> None:
+        self.film = ""
+        self._birth = birth
+        self._pool = self._made()
+        self._closed = False
+
+    def _made(self) -> ProcessPool:
+        return ProcessPool(
+            max_workers=1,
+            context=_context(self._birth[1]),
+            initializer=_prepare_child,
+            initargs=self._birth,
+        )
+
+    def warm_up(self) -> None:
+        """Start the process."""
+        self._pool.schedule(_nothing)
+
+    async def schedule(
+        self, function: Callable[..., Any], args: tuple[Any, ...], deadline_s: float
+    ) -> ProcessFuture[Any]:
+        """Hand out a call; the pool is made anew if it is broken.
+
+        It is by the death of a process with nothing to do: nothing is lost with it.
+        """
+        pool = self._pool
+        if not pool.active and not self._closed:
+            self._pool = self._made()
+            pool.stop()  # type: ignore[no-untyped-call]  # pebble's is untyped
+            await asyncio.to_thread(pool.join, 5)
+        return self._pool.schedule(function, args=args, timeout=deadline_s)
+
+    async def close(self) -> None:
+        """End the process."""
         self._closed = True
         self._pool.stop()  # type: ignore[no-untyped-call]  # pebble's is untyped
         await asyncio.to_thread(self._pool.join, 5)
+
+
+def _check(cancel: asyncio.Event | None) -> None:
+    """Raise ``EngineFailure`` once ``cancel`` is set."""
+    if cancel is not None and cancel.is_set():
+        raise EngineFailure(Reason.CANCELLED, "nobody waits for it any more", retryable=False)
+
+
+def _failure(error: Exception, deadline_s: float) -> EngineFailure | None:
+    """What the end of a call means where it was not the function's own; None where it was."""
+    match error:
+        case DeadlinePassed():
+            detail = f"not done within {deadline_s:g} s"
+            return EngineFailure(Reason.TIMEOUT, detail, retryable=True)
+        case ProcessExpired():
+            detail = f"worker process died (exit code {error.exitcode})"
+            return EngineFailure(Reason.CRASHED, detail, retryable=True)
+        case BrokenProcessPool():
+            detail = "a worker process died before it took the call"
+            return EngineFailure(Reason.CRASHED, detail, retryable=True)
+        case ImportError():
+            detail = f"workers cannot start here ({error}): run `pytoon doctor`"
+            return EngineFailure(Reason.UNAVAILABLE, detail, retryable=False)
+        case MemoryError():
+            detail = "worker reached its memory limit"
+            return EngineFailure(Reason.OUT_OF_MEMORY, detail, retryable=False)
+    return None
 
 
 async def _watch(
@@ -184,6 +279,7 @@ def _context(preload: tuple[str, ...]) -> Any:
 
 def _prepare_child(memory_mb_max: int, preload: tuple[str, ...]) -> None:
     _die_with_parent()
+    _keep_pages()
     if memory_mb_max and sys.platform == "linux":
         import resource  # noqa: PLC0415 - not on every platform
 
@@ -196,6 +292,19 @@ def _prepare_child(memory_mb_max: int, preload: tuple[str, ...]) -> None:
     except ImportError as error:
         # A pool whose children die at birth would only say that it is broken: say it per call.
         _missing.append(str(error))
+
+
+def _keep_pages() -> None:
+    """Let this process keep the memory that it frees: it wants as much for its next frame.
+
+    By default glibc gives large blocks back at once and asks for them again, and each of their
+    pages is then handed out and cleared anew: a third of the time of a segment's first frame.
+    Other C libraries have no such call, or are left as they are.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        for parameter, value in _MALLOC:
+            mallopt(parameter, value)
 
 
 def _die_with_parent() -> None:

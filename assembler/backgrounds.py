@@ -57,6 +57,8 @@ ARCH_WIDTH = 0.70
 PLINTH_WIDTH = 0.86
 PLINTH_LIP = 0.020
 """How far a plinth's upper face reaches behind and before a product's foot, in frame widths."""
+LEAF_REACH = 1.8
+"""Beyond this many of its lengths a leaf's shadow is less than a tenth of a thousandth."""
 LIGHT_FROM = 0.68
 """Mean brightness (0..1) from which a product is light, and set before a deep ground."""
 
@@ -176,13 +178,21 @@ def _frond(x: Floats, y: Floats, stage: Stage) -> Floats:
         side = 1 if index % 2 else -1
         turn = math.radians(145 + side * (52 - 30 * along))
         long = 0.17 * (1 - 0.45 * along)
-        dx = x - at[0] - long * math.cos(turn)
-        dy = y - at[1] - long * math.sin(turn)
+        middle = (at[0] + long * math.cos(turn), at[1] + long * math.sin(turn))
+        near = _near(x, y, middle, LEAF_REACH * long)
+        dx, dy = x[near] - middle[0], y[near] - middle[1]
         run = dx * math.cos(turn) + dy * math.sin(turn)
         off = -dx * math.sin(turn) + dy * math.cos(turn)
         leaf = np.exp(-((run / long) ** 4) - (off / 0.030) ** 2)
-        shadow = np.maximum(shadow, leaf.astype(np.float32))
+        shadow[near] = np.maximum(shadow[near], leaf.astype(np.float32))
     return shadow
+
+
+def _near(x: Floats, y: Floats, middle: tuple[float, float], reach: float) -> tuple[slice, slice]:
+    """Return the rows and columns of a grid that are within ``reach`` of a point each way."""
+    columns = np.searchsorted(x[0], (middle[0] - reach, middle[0] + reach))
+    rows = np.searchsorted(y[:, 0], (middle[1] - reach, middle[1] + reach))
+    return slice(*rows), slice(*columns)
 
 
 def night(accent: Tone, stage: Stage) -> Wash:

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from assembler.planes import Floats, rounded
+from assembler.planes import Floats, rounded, shrunk_to
 from assembler.stills import Pixels
 
 COVER_SCALE_MAX = 2.6
@@ -90,7 +90,7 @@ def continued(pixels: Pixels, margins: Margins, *, plain: bool, blur: float) -> 
     height, width = whole.shape[:2]
     shorter = min(pixels.shape[:2])
     size = (max(1, width // COARSE), max(1, height // COARSE))
-    coarse = cv2.resize(whole, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    coarse = shrunk_to(whole[: size[1] * COARSE, : size[0] * COARSE], size).astype(np.float32)
     soft = _blurred(coarse, blur / COARSE)
     if not plain:
         # What is far is blurred four times as much: the ground loses itself.
@@ -163,11 +163,10 @@ def _lay(whole: Pixels, soft: Floats, share: Floats, part: tuple[slice, slice]) 
     height, width = rows.stop - rows.start, columns.stop - columns.start
     if height <= 0 or width <= 0:
         return
-    step_x, step_y = whole.shape[1] / soft.shape[1], whole.shape[0] / soft.shape[0]
     matrix = np.array(
         [
-            [1 / step_x, 0, (columns.start + 0.5) / step_x - 0.5],
-            [0, 1 / step_y, (rows.start + 0.5) / step_y - 0.5],
+            [1 / COARSE, 0, (columns.start + 0.5) / COARSE - 0.5],
+            [0, 1 / COARSE, (rows.start + 0.5) / COARSE - 0.5],
         ]
     )
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP

@@ -22,6 +22,7 @@ import av
 import msgspec
 import numpy as np
 from av.codec.codec import UnknownCodecError
+from av.video.frame import PictureType
 
 from assembler.planes import Frame
 from events.spec import EncoderProfile
@@ -60,6 +61,9 @@ X264_PARAMS = "bframes=0:open-gop=0:stitchable=1:aq-strength=0.7"
 """Adaptive quantisation at full strength spends an overlay's bits on the dither of its soft
 ground; with none of it that dither is lost and the ground shows bands."""
 
+
+MIXED_PARAMS = ":ipratio=1"
+"""A keyframe is made better than others because they are made from it; not so where all are."""
 
 SOFTWARE = "libx264"
 NVENC_PARAMS = "rc=vbr:b=0:bf=0:forced-idr=1:strict_gop=1:no-scenecut=1"
@@ -158,21 +162,25 @@ def encode_piece(
     width: int,
     height: int,
     quality: int = 0,
+    mixed: bool = False,
     on_frame: Callable[[int], None] | None = None,
 ) -> PieceInfo:
     """Encode exactly ``count`` frames of width by height into the MP4 file ``path``.
 
-    ``quality`` lowers the crf by 4 for each step.  ``on_frame`` is told how many frames are done
-    after each of them.  The same frames make the same bytes.  Raises ``EncodeError``.
+    ``quality`` lowers the crf by 4 for each step.  ``mixed`` tells frames that are each another
+    mixture of two pictures: of those the last one tells nothing that helps with the next one, and
+    each is coded by itself.  ``on_frame`` is told how many frames are done after each of them.
+    The same frames make the same bytes.  Raises ``EncodeError``.
     """
     crf = max(CRF_MIN, profile.crf - CRF_STEP * quality)
     size = width, height, fps
     used = msgspec.structs.replace(profile, crf=crf)
     if profile.codec == SOFTWARE and "vbv-bufsize" in profile.params:
         buffer = round(buffer_s(count, fps) * profile.bitrate_max_kbps)
-        used = msgspec.structs.replace(used, params=f"{profile.params}:vbv-bufsize={buffer}")
+        more = f":vbv-bufsize={buffer}{MIXED_PARAMS if mixed else ''}"
+        used = msgspec.structs.replace(used, params=f"{profile.params}{more}")
     try:
-        _encode(frames, count, str(path), used, size=size, on_frame=on_frame)
+        _encode(frames, count, str(path), used, size=size, keys=mixed, on_frame=on_frame)
         with open_packets(path) as container:
             fingerprint = fingerprint_of(container.streams.video[0])
     except (av.FFmpegError, UnknownCodecError) as error:
@@ -244,9 +252,13 @@ def _encode(
     profile: EncoderProfile,
     *,
     size: tuple[int, int, int],
+    keys: bool = False,
     on_frame: Callable[[int], None] | None = None,
 ) -> None:
-    """Encode and multiplex; ``size`` is width, height and frames a second."""
+    """Encode and multiplex; ``size`` is width, height and frames a second.
+
+    With ``keys`` each frame is a keyframe.
+    """
     width, height, fps = size
     with open_output(target) as container:
         stream = cast("VideoStream", container.add_stream(profile.codec, rate=fps))
@@ -254,6 +266,8 @@ def _encode(
         picture = av.VideoFrame(width, height, "yuv420p")
         picture.color_range = LIMITED_RANGE
         picture.colorspace = BT709
+        if keys:
+            picture.pict_type = PictureType.I
         done = 0
         for frame in frames:
             if done == count:

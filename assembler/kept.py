@@ -22,8 +22,8 @@ Made = TypeVar("Made")
 
 FILMS_KEPT = 2
 """A film, and the same film drawn small (what its words are read on is looked at so)."""
-PARTS_KEPT = 6
-"""Grounds and products; three pictures' take 60 MB."""
+PARTS_KEPT = 8
+"""Grounds, products and pictures made smaller; three pictures' take 60 MB."""
 VIEWS_KEPT = 6
 """Segments; a picture that fills the frame takes 20 MB and a fifth of a second.  The finish sees
 each twice: a film of 18 s is finished without making any anew."""

@@ -122,6 +122,8 @@ class PictureLayer:
         part = pixels[
             y - at[1] : math.ceil(bottom) + 2 - at[1], x - at[0] : math.ceil(right) + 2 - at[0]
         ]
+        # Of even sizes a half is quickly made; a row and a column are to spare.
+        part = part[: part.shape[0] & ~1 or 1, : part.shape[1] & ~1 or 1]
         scale = DENSITY * width_px / path.closest()
         self._level = make_level(part, x, y, scale, alpha=False)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-import cv2
 import numpy as np
 
 from assembler.canvas import (
@@ -25,10 +24,11 @@ from assembler.canvas import (
 )
 from assembler.captions import block_box
 from assembler.colour import Tone, accent
+from assembler.kept import Kept
 from assembler.layers import Layer, Panel, PictureLayer
 from assembler.layout import clear_middle, place, product_areas, stage_box
 from assembler.motion import JUMP_MAX, Camera, Profile, Scene, camera, closest_zoom
-from assembler.planes import Patch, rows
+from assembler.planes import Patch, rows, shrunk_to
 from assembler.product import SMALL_SHARE, Silhouette, plate, shadows
 from assembler.stills import Pixels
 from assembler.timeline import shown
@@ -61,10 +61,14 @@ class Pictures:
         profile: Profile,
         still: Callable[[Asset], Pixels],
         ground: Callable[[SegmentPlan, Asset], Layer],
+        parts: Kept,
     ) -> None:
-        """Take what gives a picture's pixels, and the ground of pictures that are set smaller."""
+        """Take what gives a picture's pixels, and the ground of pictures that are set smaller.
+
+        ``parts`` has what other segments have made of the same pictures.
+        """
         self._spec, self._profile = spec, profile
-        self._still, self._ground = still, ground
+        self._still, self._ground, self._parts = still, ground, parts
         self._aspect = spec.width / spec.height
         self._unit = spec.width / 1080
 
@@ -78,6 +82,13 @@ class Pictures:
         if meme and asset.width > MEME_WIDE_FROM * asset.height:
             return self._below_the_words(plan, asset)
         return self._filling(plan, asset, seen, (0, 0, self._spec.width, self._spec.height))
+
+    def _shrunk(self, asset: Asset, scale: float) -> tuple[Pixels, float]:
+        """The picture as ``shrunk`` has it; made once for all segments if it is made smaller."""
+        if scale * SHARP_ENOUGH > SHRUNK_FROM:
+            return self._still(asset), 1.0
+        key = ("shrunk", asset.still.sha256, scale)
+        return self._parts.get(key, lambda: shrunk(self._still(asset), scale))
 
     def _plain(self, plan: SegmentPlan, asset: Asset, subject: Box, *, meme: bool) -> Layer:
         spec = self._spec
@@ -99,7 +110,7 @@ class Pictures:
     def _filling(self, plan: SegmentPlan, asset: Asset, seen: float, into: Area) -> PictureLayer:
         """Return a picture over an area of the frame, ``seen`` px of its width at once."""
         aspect, motion = into[2] / into[3], self._profile.picture
-        pixels, share = shrunk(self._still(asset), into[2] / seen * (1 + JUMP_MAX + motion.zoom))
+        pixels, share = self._shrunk(asset, into[2] / seen * (1 + JUMP_MAX + motion.zoom))
         high, wide = pixels.shape[:2]
         margins = margins_above(high, seen * share / aspect)
         tall = high + margins.top + margins.bottom
@@ -136,7 +147,7 @@ class Pictures:
             scale_max=COVER_SCALE_MAX * self._unit,
             towards=clear_middle(self._spec, areas[0]),
         )
-        pixels, share = shrunk(self._still(asset), where.scale)
+        pixels, share = self._shrunk(asset, where.scale)
         scale = where.scale / share
         motion, aspect = self._profile.picture, into[2] / into[3]
         widest = into[2] / scale * closest_zoom(motion)
@@ -236,8 +247,7 @@ def shrunk(pixels: Pixels, scale: float) -> tuple[Pixels, float]:
         return pixels, 1.0
     height, width = pixels.shape[:2]
     size = (max(1, round(width * share)), max(1, round(height * share)))
-    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    return np.asarray(small, np.uint8), share
+    return shrunk_to(pixels, size), share
 
 
 def _continued_about(

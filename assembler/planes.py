@@ -36,6 +36,9 @@ RGBA_TO_YUV = np.hstack(
 ).astype(np.float32)
 """Premultiplied RGBA codes to premultiplied Y′CbCr codes: the offsets come with the alpha."""
 
+NEARLY = 0.75
+"""From this share of a size on, shrinking by interpolation skips no pixel."""
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:
@@ -109,6 +112,26 @@ def rounded(values: NDArray[np.floating[Any]]) -> Plane:
     return np.asarray(np.clip(np.rint(values), 0, 255), np.uint8)
 
 
+def shrunk_to(picture: Plane, size: tuple[int, int]) -> Plane:
+    """Return a picture or a plane at a smaller size (width, height), averaged by area.
+
+    By exact halves as far as they go, which take a tenth of the time; what is left of nearly the
+    size is interpolated, which there is as good as the mean.
+    """
+    while (
+        picture.shape[1] % 2 == picture.shape[0] % 2 == 0
+        and picture.shape[1] >= 2 * size[0]
+        and picture.shape[0] >= 2 * size[1]
+    ):
+        half = (picture.shape[1] // 2, picture.shape[0] // 2)
+        picture = np.asarray(cv2.resize(picture, half, interpolation=cv2.INTER_AREA), np.uint8)
+    if (picture.shape[1], picture.shape[0]) == size:
+        return picture
+    near = NEARLY * picture.shape[1] <= size[0] and NEARLY * picture.shape[0] <= size[1]
+    way = cv2.INTER_LINEAR if near else cv2.INTER_AREA
+    return np.asarray(cv2.resize(picture, size, interpolation=way), np.uint8)
+
+
 def halved_left(plane: Floats) -> Floats:
     """Return a plane (h×w, both even) at half size, sited left: 1-2-1 on even columns."""
     rows = plane[0::2] + plane[1::2]
@@ -154,31 +177,72 @@ def patch_from_rgba(rgba: Plane, x: int, y: int) -> Patch:
     Size and position may be odd, the position negative: the picture is padded with transparent
     pixels to even ones, and its wholly transparent margins are cut away.
     """
-    top, bottom, left, right = _ink(rgba[..., 3])
-    if top == bottom:
-        nothing = np.zeros((0, 0), np.uint8)
-        return Patch(x & ~1, y & ~1, nothing, nothing, nothing, nothing, nothing)
-    rgba = rgba[top:bottom, left:right]
-    x, y = x + left, y + top
-    even_x, even_y = x & ~1, y & ~1
-    # One column more on the right of an even width: the chroma filter reaches one to the left,
-    # so the ink of the last odd column also tints the chroma sample after it.
-    pad_x, pad_y = x - even_x, y - even_y
-    height = (pad_y + rgba.shape[0] + 1) & ~1
-    width = (pad_x + rgba.shape[1] + 2) & ~1
-    whole = np.zeros((height, width, 4), np.float32)
-    whole[pad_y : pad_y + rgba.shape[0], pad_x : pad_x + rgba.shape[1]] = rgba
+    ink = _ink(rgba[..., 3])
+    if ink[0] == ink[1]:
+        return _nothing(x, y)
+    x, y, whole = _evenly(rgba, ink, x, y)
     alpha = np.ascontiguousarray(whole[..., 3])
     luma, u, v = yuv_floats(whole, alpha)
     return Patch(
-        x=even_x,
-        y=even_y,
+        x=x,
+        y=y,
         luma=rounded(luma),
         alpha=rounded(alpha),
         u=rounded(halved_left(u)),
         v=rounded(halved_left(v)),
         alpha_uv=rounded(halved_left(alpha)),
     )
+
+
+def patch_of_colour(alpha: Plane, rgb: Floats, x: int, y: int) -> Patch:
+    """Return a patch of one colour (3 codes, 0..255) that is as opaque as ``alpha`` (h×w) says.
+
+    Its corner lies at ``x, y``, as ``patch_from_rgba`` has it.
+    """
+    ink = _ink(alpha)
+    if ink[0] == ink[1]:
+        return _nothing(x, y)
+    x, y, whole = _evenly(alpha, ink, x, y)
+    opaque, opaque_uv = rounded(whole), rounded(halved_left(whole))
+    luma, u, v = (float(value[0, 0]) for value in yuv_floats(rgb.reshape(1, 1, 3)))
+    shares = np.arange(256, dtype=np.float32) / 255
+
+    def tinted(shape: Plane, value: float) -> Plane:
+        return np.asarray(cv2.LUT(shape, rounded(shares * value)), np.uint8)
+
+    return Patch(
+        x=x,
+        y=y,
+        luma=tinted(opaque, luma),
+        alpha=opaque,
+        u=tinted(opaque_uv, u),
+        v=tinted(opaque_uv, v),
+        alpha_uv=opaque_uv,
+    )
+
+
+def _evenly(
+    picture: Plane, ink: tuple[int, int, int, int], x: int, y: int
+) -> tuple[int, int, Floats]:
+    """Return the part of a picture that has ink at an even place and of even size, and where."""
+    top, bottom, left, right = ink
+    picture = picture[top:bottom, left:right]
+    x, y = x + left, y + top
+    even_x, even_y = x & ~1, y & ~1
+    # One column more on the right of an even width: the chroma filter reaches one to the left,
+    # so the ink of the last odd column also tints the chroma sample after it.
+    pad_x, pad_y = x - even_x, y - even_y
+    height = (pad_y + picture.shape[0] + 1) & ~1
+    width = (pad_x + picture.shape[1] + 2) & ~1
+    whole = np.zeros((height, width, *picture.shape[2:]), np.float32)
+    whole[pad_y : pad_y + picture.shape[0], pad_x : pad_x + picture.shape[1]] = picture
+    return even_x, even_y, whole
+
+
+def _nothing(x: int, y: int) -> Patch:
+    """Return a patch without any pixel."""
+    empty = np.zeros((0, 0), np.uint8)
+    return Patch(x & ~1, y & ~1, empty, empty, empty, empty, empty)
 
 
 def _ink(alpha: Plane) -> tuple[int, int, int, int]:
@@ -274,7 +338,9 @@ __all__ = [
     "halved_centre",
     "halved_left",
     "patch_from_rgba",
+    "patch_of_colour",
     "rounded",
     "rows",
+    "shrunk_to",
     "yuv_floats",
 ]

@@ -40,7 +40,7 @@ from assembler.scenes import TEMPLATE
 from assembler.sound import Mixed
 from assembler.timeline import Piece, pieces, shown
 from assembler.verdict import Refused, judge
-from events.spec import Archetype, CaptionRole, RenderSpec, Rung, Warned
+from events.spec import Archetype, CaptionRole, EncoderProfile, RenderSpec, Rung, Warned
 from events.types import Reason, Verdict
 
 Report = Callable[[int, int], None]
@@ -72,20 +72,22 @@ def render_body(  # noqa: PLR0917 - all that a body depends on, across the proce
     quality: int,
     report: Report,
     clips: Mapping[int, Path] | None = None,
+    *,
+    hurried: bool = False,
 ) -> PieceInfo:
     """Draw and encode the body of a segment into ``out``.
 
     ``rungs`` has the rung of each segment; ``quality`` is how often better quality was asked
-    for; ``clips`` has the segments' clips, as far as they were generated.  Raises
-    ``EncodeError``, and what ``Film.frame`` raises.
+    for; ``clips`` has the segments' clips, as far as they were generated.  ``hurried`` draws
+    ahead of the encoder on a core of its own: it changes nothing but the time that it takes.
+    Raises ``EncodeError``, and what ``Film.frame`` raises.
     """
     spec = as_drawn(spec)
     plan = spec.segments[segment]
     film = Film(spec, rungs, sources, clips)
     span = (plan.body_start, plan.body_frames)
-    # The last segment is what is left when other workers have none any more.
-    hurried = segment == len(spec.segments) - 1 and spec.encoder.codec == SOFTWARE
-    with closing(ahead(_frames(film, *span))) if hurried else nullcontext() as frames:
+    ready = hurried and spec.encoder.codec == SOFTWARE
+    with closing(ahead(_frames(film, *span))) if ready else nullcontext() as frames:
         return _encoded(
             film,
             spec,
@@ -195,6 +197,7 @@ def _encoded(
     *,
     frames: Iterable[Frame] | None = None,
     quality: int = 0,
+    mixed: bool = False,
     on_frame: Callable[[int], None] | None = None,
 ) -> PieceInfo:
     """Draw and encode ``span`` (first frame, count) with the film's encoder, or its stand-in.
@@ -203,24 +206,19 @@ def _encoded(
     the pieces fit.  ``frames`` are the span's, where they are drawn already; a film's frames are
     drawn by one thread at a time, so what may have to be drawn again must not come drawn ahead.
     """
+    start, count = span
     size = {"fps": spec.fps, "width": spec.width, "height": spec.height}
+
+    def encoded(drawn: Iterable[Frame], profile: EncoderProfile) -> PieceInfo:
+        how = {"quality": quality, **size}
+        return encode_piece(drawn, count, path, profile, **how, mixed=mixed, on_frame=on_frame)
+
     try:
-        return encode_piece(
-            _frames(film, *span) if frames is None else frames,
-            span[1],
-            path,
-            spec.encoder,
-            **size,
-            quality=quality,
-            on_frame=on_frame,
-        )
+        return encoded(_frames(film, start, count) if frames is None else frames, spec.encoder)
     except EncodeError:
         if spec.encoder.codec == SOFTWARE:
             raise
-    profile = stand_in(spec.encoder, **size)
-    return encode_piece(
-        _frames(film, *span), span[1], path, profile, **size, quality=quality, on_frame=on_frame
-    )
+    return encoded(_frames(film, start, count), stand_in(spec.encoder, **size))
 
 
 def _frames(film: Film, start: int, count: int) -> Iterator[Frame]:
@@ -248,6 +246,7 @@ def _draw_transitions(
                 (piece.start, piece.frames),
                 drawn[piece.index],
                 frames=islice(frames, piece.frames) if frames is not None else None,
+                mixed=True,
             )
             before += piece.frames
             report(before, total)

@@ -14,7 +14,16 @@ import numpy as np
 from assembler.colour import Tone
 from assembler.layout import Place
 from assembler.motion import ProductMotion, wave
-from assembler.planes import Floats, Frame, Patch, Plane, blend_patch, patch_from_rgba, rounded
+from assembler.planes import (
+    Floats,
+    Frame,
+    Patch,
+    Plane,
+    blend_patch,
+    patch_from_rgba,
+    patch_of_colour,
+    rounded,
+)
 from assembler.sampling import DENSITY, Level, Window, level_patch, make_level, ordered
 from assembler.stills import Pixels, premultiplied
 from events.spec import Box
@@ -195,10 +204,9 @@ class Silhouette:
         grown = cv2.resize(np.clip(share, 0, 1), size, interpolation=cv2.INTER_LINEAR)
         full = np.asarray(grown, np.float32)
         # Dithered where there is anything: a faint shadow has no steps.
-        grain = ordered(*full.shape).astype(np.float32) / 256 - 0.5
-        full += np.where(full > 1 / 255, grain / 255, 0)
-        rgba = rounded(np.clip(full, 0, 1)[..., None] * np.array([*rgb, 255], np.float32))
-        return patch_from_rgba(rgba, *self.corner)
+        grain = (ordered(*full.shape).astype(np.float32) / 256 - 0.5) / 255
+        cv2.add(full, grain, dst=full, mask=(full > 1 / 255).astype(np.uint8))
+        return patch_of_colour(rounded(full * 255), rgb, *self.corner)
 
 
 def shadows(shape: Silhouette, *, cut_out: bool, weight: float) -> list[Shade]:

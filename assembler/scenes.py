@@ -50,7 +50,7 @@ LIVELY = (Motion.PUNCHY, Motion.CHAOTIC)
 PALE_FROM = 0.85
 
 
-DECODED = Kept(2)
+DECODED = Kept(3)
 """The pictures that this process decoded last, by sha256: its next segment has the same ones."""
 
 
@@ -133,7 +133,7 @@ class Scenes:
         return DECODED.get(sha, lambda: read_still(self._sources[sha]))
 
     def _picture(self, plan: SegmentPlan, asset: Asset, *, meme: bool) -> Layer:
-        made = Pictures(self._spec, self._product_profile, self._still, self._set_on)
+        made = Pictures(self._spec, self._product_profile, self._still, self._set_on, self._parts)
         return made.layer(plan, asset, meme=meme)
 
     # Grounds.

@@ -268,9 +268,9 @@ def _in_strips(pixels: Pixels, change: Callable[[Pixels], Pixels]) -> None:
 
 def premultiplied(pixels: Pixels) -> Pixels:
     """Return straight RGBA multiplied by its alpha, rounded."""
-    done = pixels.copy()
-    alpha = pixels[..., 3:].astype(np.uint16)
-    done[..., :3] = (pixels[..., :3] * alpha + 127) // 255
+    alpha = np.ascontiguousarray(pixels[..., 3])
+    shares = cv2.merge([alpha, alpha, alpha, np.full_like(alpha, 255)])
+    done: Pixels = cv2.multiply(pixels, shares, scale=1 / 255).astype(np.uint8, copy=False)
     return done
 
 

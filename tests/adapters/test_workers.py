@@ -124,6 +124,22 @@ async def test_a_library_that_does_not_load_is_told_at_each_call() -> None:
     assert caught.value.reason is Reason.UNAVAILABLE
 
 
+async def test_a_call_that_waits_for_a_child_can_be_cancelled(workers: WorkerPool) -> None:
+    """It ends while the only child is still busy, and leaves the line as it was."""
+    cancel = asyncio.Event()
+    busy = asyncio.create_task(workers.run(add, 1, 2, deadline_s=DEADLINE_S))
+    await asyncio.sleep(0.05)
+    waiting = asyncio.create_task(workers.run(add, 2, 2, deadline_s=DEADLINE_S, cancel=cancel))
+    after = asyncio.create_task(workers.run(add, 3, 3, deadline_s=DEADLINE_S))
+    await asyncio.sleep(0)
+    cancel.set()
+    with pytest.raises(EngineFailure) as caught:
+        await waiting
+    assert caught.value.reason is Reason.CANCELLED
+    assert await busy == 3
+    assert await after == 6
+
+
 def own_pid(report: Report) -> int:
     """Which worker it is."""
     return os.getpid()
@@ -134,6 +150,27 @@ async def test_a_worker_killed_with_nothing_to_do_is_replaced(workers: WorkerPoo
     os.kill(await workers.run(own_pid, deadline_s=DEADLINE_S), signal.SIGKILL)
     await asyncio.sleep(0.5)
     assert await workers.run(add, 2, 3, deadline_s=DEADLINE_S) == 5
+
+
+async def test_a_film_comes_back_to_the_child_that_knows_it() -> None:
+    """Of several children the one that has worked on a film is asked again, if it is free."""
+    pool = WorkerPool(3)
+    try:
+        asked = [pool.run(own_pid_later, deadline_s=DEADLINE_S, film=film) for film in "ab"]
+        first, second = await asyncio.gather(*asked)
+        assert first != second
+        other = await pool.run(own_pid, deadline_s=DEADLINE_S)
+        assert other not in {first, second}
+        for film, expected in (("a", first), ("b", second), ("a", first), ("c", other)):
+            assert expected == await pool.run(own_pid, deadline_s=DEADLINE_S, film=film)
+    finally:
+        await pool.close()
+
+
+def own_pid_later(report: Report) -> int:
+    """The same, so late that two calls need two workers."""
+    time.sleep(0.3)
+    return os.getpid()
 
 
 class Deadly:

@@ -221,7 +221,7 @@ def test_a_film_keeps_few_pictures(tmp_path: Path) -> None:
     for n in range(10, 900, 90):
         film.frame(n)
     assert len(film._bench.views) <= 6
-    assert len(film._scenes._parts) <= 6
+    assert len(film._scenes._parts) <= 8
 
 
 def test_what_is_not_the_product_is_no_part_of_the_proof(tmp_path: Path) -> None:

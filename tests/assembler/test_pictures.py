@@ -10,6 +10,7 @@ import pytest
 
 from assembler.captions import block_box
 from assembler.film import Film
+from assembler.kept import Kept
 from assembler.layers import Panel, PictureLayer
 from assembler.motion import profiles
 from assembler.pictures import Pictures, shown, shrunk
@@ -146,6 +147,7 @@ def test_segments_are_framed_differently(tmp_path: Path) -> None:
             profiles()[Motion.SUBTLE],
             lambda _: pixels,
             lambda _plan, _asset: pytest.fail("it fills the frame"),
+            Kept(2),
         )
         layers = [pictures.layer(each, made, meme=False) for each in spec.segments]
         return [
