@@ -95,7 +95,11 @@ class NullStudio:
     def __init__(self, store: ArtifactStore) -> None:
         self._store = store
 
-    async def prepare(self, preparation: Preparation) -> Prepared:
+    async def prepare(
+        self,
+        job_id: str,  # noqa: ARG002 - the port's
+        preparation: Preparation,
+    ) -> Prepared:
         """Captions one after the other, each on one card; no files are read."""
         texts = preparation.texts
         share = preparation.frames // max(1, len(texts))

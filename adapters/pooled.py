@@ -54,13 +54,13 @@ class PooledStudio:
         # Now, and not at the first sound: the workers load the code as it is now, too.
         maker()
 
-    async def prepare(self, preparation: Preparation) -> Prepared:
+    async def prepare(self, job_id: str, preparation: Preparation) -> Prepared:
         """Fetch every file into the store, then decode, measure and set in a worker."""
         taken = await _Intake(self._fetcher, self._config).take(preparation)
         with tempfile.TemporaryDirectory(prefix="pytoon-plan-") as folder:
             files = await self._files(preparation, taken, Path(folder))
             answer: PreparationAnswer = await self._workers.run(
-                prepare, files, deadline_s=self._config.limits.planning_s
+                prepare, files, deadline_s=self._config.limits.planning_s, film=job_id
             )
             if answer.problems:
                 raise Unpreparable(answer.problems)

@@ -118,8 +118,8 @@ class Studio(Protocol):
     where a worker process died, hung or was told to stop.
     """
 
-    async def prepare(self, preparation: Preparation) -> Prepared:
-        """Take everything in.  Raises ``Unpreparable`` with every problem."""
+    async def prepare(self, job_id: str, preparation: Preparation) -> Prepared:
+        """Take everything in for a job's film.  Raises ``Unpreparable`` with every problem."""
 
     async def mix(self, job: Job, cancel: asyncio.Event) -> Mixed:
         """Mix the job's soundtrack.  Raises ``AssemblyRefused``."""

@@ -111,8 +111,7 @@ def probe(path: Path) -> Probe:
 def pictures(path: Path, runs: Sequence[tuple[int, int]]) -> Iterator[tuple[int, Frame]]:
     """Decode runs of frames: each (keyframe, number of frames), in order and apart.
 
-    Yields frame number and picture (its planes are valid until the next one is asked for).
-    Raises ``ProbeError``.
+    Yields frame number and picture.  Raises ``ProbeError``.
     """
     wanted = {first + step for first, count in runs for step in range(count)}
     try:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,8 @@ JPEG_QUALITY = 90
 THUMBNAIL_SHARE = 1 / 6
 """Where the thumbnail is taken, as a share of the film, if no hook says otherwise."""
 THUMBNAIL_SHARE_MAX = 1 / 3
+ENCODERS = 2
+"""Transitions that are encoded at once, each by one thread: a film's end is waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,28 +233,49 @@ def _frames(film: Film, start: int, count: int) -> Iterator[Frame]:
 def _draw_transitions(
     film: Film, spec: RenderSpec, row: Sequence[Piece], folder: Path, report: Report
 ) -> dict[int, Path]:
-    """Draw and encode all transitions; the files by the segment that each leads away from."""
+    """Draw and encode all transitions; the files by the segment that each leads away from.
+
+    Nothing else is left to do for the film: two are encoded while the next one is drawn.
+    """
     spans = [piece for piece in row if piece.kind == "transition"]
     total = sum(piece.frames for piece in spans)
-    before = 0
-    drawn: dict[int, Path] = {}
-    row_of_frames = chain.from_iterable(_frames(film, each.start, each.frames) for each in spans)
-    # Nothing else is left to do for the film: the next one is drawn while one is encoded.
-    hurried = spec.encoder.codec == SOFTWARE
-    with closing(ahead(row_of_frames)) if hurried else nullcontext() as frames:
-        for piece in spans:
-            drawn[piece.index] = folder / f"{piece.index}.mp4"
-            _encoded(
-                film,
-                spec,
-                (piece.start, piece.frames),
-                drawn[piece.index],
-                frames=islice(frames, piece.frames) if frames is not None else None,
-                mixed=True,
-            )
-            before += piece.frames
-            report(before, total)
-    return drawn
+    paths = {piece.index: folder / f"{piece.index}.mp4" for piece in spans}
+
+    def encoded(piece: Piece, frames: Sequence[Frame] | None) -> int:
+        span = (piece.start, piece.frames)
+        _encoded(film, spec, span, paths[piece.index], frames=frames, mixed=True)
+        return piece.frames
+
+    if spec.encoder.codec != SOFTWARE:
+        # What may have to be drawn again for another encoder is drawn as it is encoded.
+        done = (encoded(piece, None) for piece in spans)
+        _told(done, total, report)
+        return paths
+    with ThreadPoolExecutor(ENCODERS, "transition") as encoders:
+
+        def begun() -> Iterator[Future[int]]:
+            for piece in spans:
+                frames = list(_frames(film, piece.start, piece.frames))
+                yield encoders.submit(encoded, piece, frames)
+
+        _told((each.result() for each in _held(begun(), ENCODERS)), total, report)
+    return paths
+
+
+def _held(made: Iterator[Future[int]], most: int) -> Iterator[Future[int]]:
+    """Yield what is made, in order, each when ``most`` more have been made after it."""
+    waiting: deque[Future[int]] = deque()
+    for each in made:
+        waiting.append(each)
+        if len(waiting) > most:
+            yield waiting.popleft()
+    yield from waiting
+
+
+def _told(done: Iterator[int], total: int, report: Report) -> None:
+    """Report numbers of frames as they are done."""
+    for so_far in accumulate(done):
+        report(so_far, total)
 
 
 def _join(

@@ -36,7 +36,7 @@ from assembler.product import (
     shadows,
 )
 from assembler.sampling import Dither
-from assembler.stills import Pixels, read_still
+from assembler.stills import Pixels, still_of
 from assembler.template import template_layer
 from assembler.timeline import shown
 from events.spec import Archetype, Asset, AssetRole, Box, Motion, RenderSpec, Rung, SegmentPlan
@@ -48,10 +48,6 @@ TINY_PX = 200
 """A picture smaller than this is set on a plate and needs no rim."""
 LIVELY = (Motion.PUNCHY, Motion.CHAOTIC)
 PALE_FROM = 0.85
-
-
-DECODED = Kept(3)
-"""The pictures that this process decoded last, by sha256: its next segment has the same ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +125,7 @@ class Scenes:
                 return View(layer)
 
     def _still(self, asset: Asset) -> Pixels:
-        sha = asset.still.sha256
-        return DECODED.get(sha, lambda: read_still(self._sources[sha]))
+        return still_of(asset.still.sha256, self._sources[asset.still.sha256])
 
     def _picture(self, plan: SegmentPlan, asset: Asset, *, meme: bool) -> Layer:
         made = Pictures(self._spec, self._product_profile, self._still, self._set_on, self._parts)

@@ -8,6 +8,7 @@ What a picture looks like on the screen is not decided here.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Callable
@@ -19,6 +20,7 @@ import numpy as np
 import skia
 from numpy.typing import NDArray
 
+from assembler.kept import Kept
 from assembler.subjects import plain_subject
 from events.spec import Box
 
@@ -55,6 +57,10 @@ class StillError(Exception):
         self.limit = limit
         self.hint = hint
         self.of_mask = False
+
+
+_DECODED = Kept(3)
+"""The pictures that this process took in or decoded last, by the sha256 of the still."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +106,7 @@ def ingest_still(
         except StillError as error:
             error.of_mask = True
             raise
-    has_alpha = bool((pixels[..., 3] < 255).any())  # noqa: PLR2004
+    has_alpha = not _opaque(pixels)
     subject = _subject(pixels[..., 3]) if has_alpha else plain_subject(pixels)
     if has_alpha and subject is None:
         raise StillError(
@@ -111,6 +117,9 @@ def ingest_still(
     if media_type is None:
         media_type = PNG
         write_still(pixels, out, has_alpha=has_alpha)
+    with out.open("rb") as file:
+        # Whoever planned a film may draw it, too.
+        _DECODED.get(hashlib.file_digest(file, "sha256").hexdigest(), lambda: pixels)
     height, width = pixels.shape[:2]
     return Still(width, height, has_alpha, subject, _palette(pixels), media_type)
 
@@ -127,10 +136,10 @@ def _kept(path: Path, pixels: Pixels, out: Path) -> str | None:
     if media_type is None:
         return None
     try:
-        same = np.array_equal(read_still(path), pixels)
+        found = read_still(path)
     except StillError:
         return None
-    if not same:
+    if found.shape != pixels.shape or cv2.norm(found, pixels, cv2.NORM_INF):
         return None
     shutil.copyfile(path, out)
     return media_type
@@ -150,6 +159,14 @@ def read_still(path: Path) -> Pixels:
     code = cv2.COLOR_BGRA2RGBA if found.shape[2] == 4 else cv2.COLOR_BGR2RGBA  # noqa: PLR2004
     pixels: Pixels = cv2.cvtColor(found, code).astype(np.uint8, copy=False)
     return pixels
+
+
+def still_of(sha256: str, path: Path) -> Pixels:
+    """Return the pixels of a still, read from ``path`` unless this process has them at hand.
+
+    They must not be changed.  Raises StillError.
+    """
+    return _DECODED.get(sha256, lambda: read_still(path))
 
 
 def write_still(pixels: Pixels, out: Path, *, has_alpha: bool) -> None:
@@ -251,13 +268,18 @@ def _scaled_down(pixels: Pixels, edge_px_max: int) -> Pixels:
     if scale >= 1:
         return pixels
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    opaque = bool((pixels[..., 3] == 255).all())  # noqa: PLR2004
+    opaque = _opaque(pixels)
     if not opaque:
         _in_strips(pixels, premultiplied)
     small: Pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
     if not opaque:
         _in_strips(small, _straight)
     return small
+
+
+def _opaque(pixels: Pixels) -> bool:
+    """Whether no pixel lets anything through."""
+    return cv2.minMaxLoc(cv2.extractChannel(pixels, 3))[0] == 255  # noqa: PLR2004
 
 
 def _in_strips(pixels: Pixels, change: Callable[[Pixels], Pixels]) -> None:
@@ -295,7 +317,7 @@ def _upright(pixels: Pixels, number: int) -> Pixels:
 
 def _apply_mask(pixels: Pixels, mask: Pixels) -> None:
     """Multiply the alpha by a mask: its own alpha where it has any, else its brightness."""
-    if bool((mask[..., 3] < 255).any()):  # noqa: PLR2004
+    if not _opaque(mask):
         shares = np.ascontiguousarray(mask[..., 3])
     else:
         shares = cv2.cvtColor(mask, cv2.COLOR_RGBA2GRAY).astype(np.uint8)
@@ -370,5 +392,6 @@ __all__ = [
     "ingest_still",
     "premultiplied",
     "read_still",
+    "still_of",
     "write_still",
 ]

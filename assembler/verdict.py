@@ -7,6 +7,7 @@ meant so (a black stretch, a picture that stands still, a quiet track) is told w
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
@@ -16,6 +17,7 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
+from assembler.ahead import ahead
 from assembler.encode import BT709, LIMITED_RANGE
 from assembler.loudness import RATE, integrated_lufs, true_peak_db
 from assembler.probe import Probe, ProbeError, pictures, probe
@@ -173,11 +175,13 @@ def _look(
     looked_at = {key + count - 1 for key, count in deep}
     looks = _Looks()
     try:
-        for number, seen in pictures(path, [*((key, 1) for key in sampled), *deep]):
-            if number in sampled:
-                looks.samples.append((number, seen.y[::COARSE, ::COARSE].astype(np.float32)))
-            if product is not None and number in looked_at:
-                looks.sights += filter(None, [sight(seen, number, product)])
+        # The next pictures are decoded while one is looked at.
+        with closing(ahead(pictures(path, [*((key, 1) for key in sampled), *deep]))) as decoded:
+            for number, seen in decoded:
+                if number in sampled:
+                    looks.samples.append((number, seen.y[::COARSE, ::COARSE].astype(np.float32)))
+                if product is not None and number in looked_at:
+                    looks.sights += filter(None, [sight(seen, number, product)])
     except ProbeError as error:
         raise Refused(Reason.CORRUPT_OUTPUT, str(error)) from error
     return looks

@@ -53,7 +53,7 @@ class Performer:
         preparation = preparation_of(request, resolved)
         preparation = with_encoder(preparation, resolved, self._config)
         try:
-            prepared = await self._prepared(preparation)
+            prepared = await self._prepared(command.job_id, preparation)
         except Unpreparable as unpreparable:
             return _rejected(command, *unpreparable.problems)
         except EngineFailure as failure:
@@ -67,9 +67,9 @@ class Performer:
         spec = build_spec(resolved, prepared, self._config, self._capabilities)
         return RenderPlanned(job_id=command.job_id, spec=spec)
 
-    async def _prepared(self, preparation: Preparation) -> Prepared:
+    async def _prepared(self, job_id: str, preparation: Preparation) -> Prepared:
         try:
-            return await self._studio.prepare(preparation)
+            return await self._studio.prepare(job_id, preparation)
         except (ValueError, RuntimeError, ArithmeticError, LookupError) as error:
             # What nobody foresaw is bounded like a crash: three tries, then it is told.
             detail = f"{type(error).__name__}: {error}"

@@ -30,7 +30,7 @@ class Failing(NullStudio):
         super().__init__(store)
         self._trouble = trouble
 
-    async def prepare(self, preparation: Preparation) -> Prepared:
+    async def prepare(self, job_id: str, preparation: Preparation) -> Prepared:
         """Raise the trouble."""
         raise self._trouble
 
