@@ -103,9 +103,7 @@ class CompositorEngine:
             clips = {work.segment: await self._store.fetch(clip)} if clip else {}
         except StoreError as error:
             raise EngineFailure(Reason.UNAVAILABLE, str(error), retryable=True) from error
-        row = spec.segments
-        # Segments that are left over when each core has had as many as the others.
-        alone = work.segment == len(row) - 1 and len(row) % max(1, self._workers.workers - 1) == 1
+        alone = _alone(work.segment, len(spec.segments), max(1, self._workers.workers - 1))
         with tempfile.TemporaryDirectory(prefix="pytoon-body-") as folder:
             out = Path(folder) / "body.mp4"
             told = await self._workers.run(
@@ -156,6 +154,12 @@ def _substituted(work: SegmentWork, fingerprint: str) -> tuple[Warned, ...]:
         "on the machine that drew it: x264 encoded it instead"
     )
     return (Warned(code="encoder_downgraded", message=message),)
+
+
+def _alone(segment: int, segments: int, cores: int) -> bool:
+    """Whether half of the cores have no segment left when this one is drawn."""
+    last_round = segments % cores or cores
+    return segment >= segments - last_round and 2 * last_round <= cores
 
 
 def drawn_from(spec: RenderSpec) -> dict[str, Artifact]:

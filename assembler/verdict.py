@@ -6,11 +6,11 @@ meant so (a black stretch, a picture that stands still, a quiet track) is told w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from pathlib import Path
 from statistics import median
 
@@ -20,12 +20,15 @@ from numpy.typing import NDArray
 from assembler.ahead import ahead
 from assembler.encode import BT709, LIMITED_RANGE
 from assembler.loudness import RATE, integrated_lufs, true_peak_db
+from assembler.planes import Frame
 from assembler.probe import Probe, ProbeError, pictures, probe
 from assembler.proof import DEPTH, Product, Sight, at_fault, mean_ssim, sight, told
 from assembler.sound import Mixed, SoundError, decode
 from events.spec import Motion, RenderSpec, Warned
 from events.types import ProductProof, Reason, Verdict
 
+DECODERS = 2
+"""Of a finished film: a core a decoder, and nothing else is left to do."""
 SAMPLE_S = 1.5
 """Pictures are looked at no oftener than this (at keyframes, which are at most 2 s apart)."""
 COARSE = 8
@@ -171,12 +174,12 @@ def _look(
     sampled = _spaced(keyframes, SAMPLE_S * spec.fps)
     bodies = {plan.body_start for plan in spec.segments}.intersection(keyframes)
     proven = bodies if product is not None else set()
-    deep = [(key, min(DEPTH + 1, _until_next(key, keyframes, spec))) for key in sorted(proven)]
-    looked_at = {key + count - 1 for key, count in deep}
+    deep = {key: min(DEPTH + 1, _until_next(key, keyframes, spec)) for key in sorted(proven)}
+    looked_at = {key + count - 1 for key, count in deep.items()}
+    runs = sorted((dict.fromkeys(sampled, 1) | deep).items())
     looks = _Looks()
     try:
-        # The next pictures are decoded while one is looked at.
-        with closing(ahead(pictures(path, [*((key, 1) for key in sampled), *deep]))) as decoded:
+        with closing(_decoded(path, runs)) as decoded:
             for number, seen in decoded:
                 if number in sampled:
                     looks.samples.append((number, seen.y[::COARSE, ::COARSE].astype(np.float32)))
@@ -184,7 +187,21 @@ def _look(
                     looks.sights += filter(None, [sight(seen, number, product)])
     except ProbeError as error:
         raise Refused(Reason.CORRUPT_OUTPUT, str(error)) from error
+    looks.samples.sort(key=lambda sample: sample[0])
+    looks.sights.sort(key=lambda each: each.frame)
     return looks
+
+
+def _decoded(path: Path, runs: Sequence[tuple[int, int]]) -> Generator[tuple[int, Frame]]:
+    """Decode runs of frames side by side, ahead of those who look at them; in no order."""
+    with ExitStack() as stack:
+        lines = [
+            stack.enter_context(closing(ahead(pictures(path, part))))
+            for part in (runs[index::DECODERS] for index in range(DECODERS))
+            if part
+        ]
+        for row in zip_longest(*lines):
+            yield from filter(None, row)
 
 
 def _proof(looks: _Looks, spec: RenderSpec) -> ProductProof | None:

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
+from adapters import compositor
 from adapters.base import SegmentResult, SegmentWork
 from adapters.compositor import CompositorEngine
 from adapters.files import FileStore
@@ -147,3 +148,14 @@ async def test_reuse_can_be_switched_off(workers: WorkerPool, tmp_path: Path) ->
     assert not (tmp_path / "index").exists()
     await render(engine(workers, tmp_path), film())
     assert not (await render(drawing, film())).reused
+
+
+@pytest.mark.parametrize(
+    ("segments", "cores", "alone"),
+    [(5, 2, [4]), (2, 2, []), (1, 2, [0]), (3, 1, []), (5, 16, [0, 1, 2, 3, 4]), (7, 4, [])],
+)
+async def test_what_half_of_the_cores_leave_over_is_hurried(
+    segments: int, cores: int, alone: list[int]
+) -> None:
+    """A segment takes a second core only where nobody else wants it."""
+    assert alone == [n for n in range(segments) if compositor._alone(n, segments, cores)]

@@ -135,8 +135,11 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     }
 
 
-def render(case: Case, found: Media, folder: Path) -> Ran:
-    """Run a job cold; raises RuntimeError with what it said if it does not make a film."""
+def render(case: Case, found: Media, folder: Path, sample_s: float = processes.SAMPLE_S) -> Ran:
+    """Run a job cold; raises RuntimeError with what it said if it does not make a film.
+
+    ``sample_s`` is how exactly the first frame is timed.
+    """
     folder.mkdir(parents=True)
     environ = environment(folder / "home")
     film = folder / "film.mp4"
@@ -151,7 +154,9 @@ def render(case: Case, found: Media, folder: Path) -> Ran:
         if not firsts and drawing(folder / "tmp"):
             firsts.append(time.monotonic() - began_s)
 
-    usage, _ = processes.run(command, environ, cwd=folder, wait_s=WAIT_S, watch=watch)
+    usage, _ = processes.run(
+        command, environ, cwd=folder, wait_s=WAIT_S, sample_s=sample_s, watch=watch
+    )
     until_left(Home(folder / "home"))
     return Ran(folder / "home", film, usage, firsts[0] if firsts else usage.wall_s)
 
