@@ -174,25 +174,21 @@ def _frond(x: Floats, y: Floats, stage: Stage) -> Floats:
     root, tip = (1.16, stage.centre[1] - 0.62), (0.30, stage.centre[1] - 0.02)
     for index in range(15):
         along = 0.10 + 0.88 * index / 14
-        at = (root[0] + (tip[0] - root[0]) * along, root[1] + (tip[1] - root[1]) * along**1.25)
+        stem = (root[0] + (tip[0] - root[0]) * along, root[1] + (tip[1] - root[1]) * along**1.25)
         side = 1 if index % 2 else -1
         turn = math.radians(145 + side * (52 - 30 * along))
         long = 0.17 * (1 - 0.45 * along)
-        middle = (at[0] + long * math.cos(turn), at[1] + long * math.sin(turn))
-        near = _near(x, y, middle, LEAF_REACH * long)
+        cos, sin = math.cos(turn), math.sin(turn)
+        middle = (stem[0] + long * cos, stem[1] + long * sin)
+        near = tuple(
+            slice(*np.searchsorted(axis, (at - LEAF_REACH * long, at + LEAF_REACH * long)))
+            for axis, at in ((y[:, 0], middle[1]), (x[0], middle[0]))
+        )
         dx, dy = x[near] - middle[0], y[near] - middle[1]
-        run = dx * math.cos(turn) + dy * math.sin(turn)
-        off = -dx * math.sin(turn) + dy * math.cos(turn)
+        run, off = dx * cos + dy * sin, dy * cos - dx * sin
         leaf = np.exp(-((run / long) ** 4) - (off / 0.030) ** 2)
         shadow[near] = np.maximum(shadow[near], leaf.astype(np.float32))
     return shadow
-
-
-def _near(x: Floats, y: Floats, middle: tuple[float, float], reach: float) -> tuple[slice, slice]:
-    """Return the rows and columns of a grid that are within ``reach`` of a point each way."""
-    columns = np.searchsorted(x[0], (middle[0] - reach, middle[0] + reach))
-    rows = np.searchsorted(y[:, 0], (middle[1] - reach, middle[1] + reach))
-    return slice(*rows), slice(*columns)
 
 
 def night(accent: Tone, stage: Stage) -> Wash:
