@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -131,6 +132,16 @@ def look(usage: Usage, roots: Iterable[int]) -> None:
             one.cpu_s, one.peak_mb = max(one.cpu_s, cpu_s), max(one.peak_mb, peak_mb)
 
 
+@contextlib.contextmanager
+def _exit_of(pid: int) -> Iterator[int]:
+    """A file that can be read once a process has ended, before anybody has waited for it."""
+    exit_of = os.pidfd_open(pid)
+    try:
+        yield exit_of
+    finally:
+        os.close(exit_of)
+
+
 def run(
     command: Sequence[str],
     environ: Mapping[str, str],
@@ -152,16 +163,17 @@ def run(
         process = subprocess.Popen(
             list(command), env=dict(environ), cwd=cwd, stdout=output, stderr=output
         )
-        while process.poll() is None:
-            look(usage, [process.pid])
-            if watch is not None:
-                watch()
-            if time.monotonic() - began_s > wait_s:
-                process.kill()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(sample_s)
+        with _exit_of(process.pid) as exit_of:
+            while not select.select([exit_of], [], [], sample_s)[0]:
+                look(usage, [process.pid])
+                if watch is not None:
+                    watch()
+                if time.monotonic() - began_s > wait_s:
+                    process.kill()
         usage.wall_s = time.monotonic() - began_s
-        look(usage, [])
+        # It has ended and nobody has waited for it yet: what it spent in all can still be read.
+        look(usage, [process.pid])
+        process.wait()
         usage.machine_s = busy_of(Path("/proc/stat").read_text()) - before_s
         output.seek(0)
         text = output.read().decode(errors="replace")
