@@ -82,6 +82,6 @@ def test_a_command_is_measured(tmp_path: Path) -> None:
     assert 3 < usage.peak_mb()
     # Also of one that is gone before anybody looks.
     usage, _ = run(command, os.environ, cwd=tmp_path, wait_s=30, sample_s=20)
-    assert 0.2 <= usage.cpu_s()
+    assert 0.15 < usage.cpu_s()
     with pytest.raises(RuntimeError, match="ended with 3"):
         run([sys.executable, "-c", "exit(3)"], os.environ, cwd=tmp_path, wait_s=30)

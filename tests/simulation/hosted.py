@@ -115,7 +115,7 @@ class _Workers(WorkerPool):
         if self._draw.random() < self._crashes:
             raise EngineFailure(Reason.CRASHED, "a worker died", retryable=True)
         if function.__name__ == "_render":
-            spec, _, segment, _, _, out, _ = args
+            spec, _, segment, _, _, out, *_ = args
             out.write_bytes(b"body %d" % segment)
             return spec.segments[segment].body_frames, spec.encoder.fingerprint
         source, out = args[:2]
