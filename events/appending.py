@@ -32,6 +32,7 @@ from events.notices import Noted, noted, topic_filter
 from events.reading import Reader, at_leader, last_seq
 from events.stream import LogSettings
 from events.subjects import STREAM, dead_letter, job_filter, matches, subject_of
+from events.topics import is_posted, read_notice
 from events.types import Event, RenderRequested, event_id
 
 ASKS_MAX = 1000
@@ -79,7 +80,7 @@ async def _append_once(
     try:
         stored_seq = await _store(connection, settings, row)
     except Refused as error:
-        return await _resolve(connection, tail, drafts, error)
+        return await _resolve(connection, settings, tail, drafts, error)
     first_seq = stored_seq - len(row) + 1
     now_s = time.time()
     return tuple(draft.stored(seq, now_s) for seq, draft in enumerate(drafts, first_seq))
@@ -138,13 +139,17 @@ async def _store(connection: Reader, settings: LogSettings, row: Sequence[_Sent]
 
 
 async def _resolve(
-    connection: Reader, tail: Tail, drafts: Sequence[Draft], error: Refused
+    connection: Reader,
+    settings: LogSettings,
+    tail: Tail,
+    drafts: Sequence[Draft],
+    error: Refused,
 ) -> tuple[Recorded, ...]:
     """What a refused append means, by what the leader has after the tail."""
     wanted = job_filter(tail.job_id)
     found = await at_leader(connection, wanted, tail.seq, count_max=len(drafts))
     try:
-        stored = tuple(record(message) for message in found)
+        stored = tuple(record(message, settings.keyring) for message in found)
     except UnknownVersion as newer:
         raise Conflict(f"job {tail.job_id} went on with a newer build: {newer}") from error
     if already_stored(drafts, stored):
@@ -164,7 +169,7 @@ async def post(connection: Reader, settings: LogSettings, draft: NoticeDraft) ->
         try:
             seq = await _store(connection, settings, (_of_topic(draft),))
         except Refused as error:
-            return await _posted(connection, draft, error)
+            return await _posted(connection, settings, draft, error)
         except LogUnavailable:
             if time.monotonic() >= until_s:
                 raise
@@ -173,12 +178,14 @@ async def post(connection: Reader, settings: LogSettings, draft: NoticeDraft) ->
             return noted(seq, draft.subject, draft.body, time.time())
 
 
-async def _posted(connection: Reader, draft: NoticeDraft, error: Refused) -> Noted:
+async def _posted(
+    connection: Reader, settings: LogSettings, draft: NoticeDraft, error: Refused
+) -> Noted:
     """What a refused notice means, by what the leader has after the one that was expected."""
     wanted = topic_filter(draft.topic)
     for found in await at_leader(connection, wanted, draft.after, count_max=1):
-        if found.headers.get("ce-id") == draft.id and found.body == draft.body:
-            return noted(found.seq, found.subject, found.body, found.time_s)
+        if is_posted(draft, found, settings.keyring):
+            return read_notice(found)
         raise Conflict(f"{draft.topic} does not end at {draft.after}: {error}") from error
     if error.code in jetapi.CONFLICTS:
         raise Conflict(f"{draft.topic} does not end at {draft.after}: {error}") from error
@@ -197,11 +204,11 @@ async def publish_ask(
     subject = subject_of(ask)
     until_s = time.monotonic() + settings.append_timeout_s
     if isinstance(ask, RenderRequested):
-        await _check_unused(connection, ask.job_id)
+        await _check_unused(connection, settings, ask.job_id)
     expected_seq = 0
     while True:
         try:
-            return await _publish_ask_once(connection, ask, body, expected_seq)
+            return await _publish_ask_once(connection, settings, ask, body, expected_seq)
         except (Conflict, LogUnavailable) as error:
             if time.monotonic() >= until_s:
                 raise LogUnavailable(f"{subject} could not be stored: {error}") from error
@@ -209,15 +216,15 @@ async def publish_ask(
         expected_seq = await last_seq(connection, subject)
 
 
-async def _check_unused(connection: Reader, job_id: str) -> None:
+async def _check_unused(connection: Reader, settings: LogSettings, job_id: str) -> None:
     """Raise ``JobPruned`` where only the end of an earlier job with this id is left."""
     for first in await at_leader(connection, job_filter(job_id), 0, count_max=1):
-        if is_tombstone(Tail(job_id=job_id), record(first)):
+        if is_tombstone(Tail(job_id=job_id), record(first, settings.keyring)):
             raise JobPruned(f"job {job_id} was here and was pruned: use another id")
 
 
 async def _publish_ask_once(
-    connection: Reader, ask: Event, body: bytes, expected_seq: int
+    connection: Reader, settings: LogSettings, ask: Event, body: bytes, expected_seq: int
 ) -> Recorded:
     subject, ask_id = subject_of(ask), event_id(ask)
     headers = jetapi.expecting(expected_seq, subject) | {"Nats-Msg-Id": ask_id}
@@ -233,7 +240,7 @@ async def _publish_ask_once(
                 Message(seq=seq, subject=subject, headers={}, body=body, time_s=time.time())
             )
     for message in await at_leader(connection, subject, 0, count_max=ASKS_MAX):
-        found = record(message)
+        found = record(message, settings.keyring)
         if isinstance(found.event, type(ask)) and event_id(found.event) == ask_id:
             return found
     raise Conflict(f"{subject} has other asks")
@@ -242,7 +249,7 @@ async def _publish_ask_once(
 async def keep_dead_letter(
     connection: Reader, recorded: Recorded, headers: Mapping[str, str], why: str
 ) -> None:
-    """Store a message in the stream of dead letters, once."""
+    """Store a message in the stream of dead letters, once.  Raises ``LogUnavailable``."""
     kept = {name: text for name, text in headers.items() if not name.startswith("Nats-")}
     kept |= {
         "Nats-Msg-Id": f"{STREAM}-{recorded.seq}",

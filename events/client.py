@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
@@ -44,14 +45,24 @@ class Pytoon:
         name: str = "pytoon-client",
         tls: ssl.SSLContext | None = None,
         settings: LogSettings | None = None,
+        trusted_keys: Path | None = None,
     ) -> AsyncIterator[Self]:
         """A client of a NATS server, for as long as the block lasts.
 
         A ``tls://`` server's certificate is checked with ``tls``, by default against the
-        system's CAs.  Raises ``LogUnavailable`` if there is no server or it does not let us in.
+        system's CAs.  ``trusted_keys`` is the file with the public keys of a log whose events
+        are signed: without it whatever is stored is believed.  Raises ``LogUnavailable`` if
+        there is no server or it does not let us in, ``keyfiles.KeyFileError`` for a file that
+        cannot be used.
         """
         from events.jetstream import JetStreamLog  # noqa: PLC0415 - NATS only for who uses it
 
+        if trusted_keys is not None:
+            from events.keyfiles import read_trust  # noqa: PLC0415 - an extra's library
+            from events.keys import Keyring  # noqa: PLC0415 - likewise
+
+            keyring = Keyring(read_trust(trusted_keys))
+            settings = msgspec.structs.replace(settings or LogSettings(), keyring=keyring)
         log = await JetStreamLog.connect(url, token=token, name=name, tls=tls, settings=settings)
         try:
             yield cls(log)

@@ -125,11 +125,11 @@ def decode(message: Message) -> tuple[Stored, Envelope | None]:
     try:
         tokens = parse(message.subject)
     except ValueError as error:
-        return _foreign(message, str(error)), None
+        return foreign(message, str(error)), None
     try:
         return _decode(message, tokens)
     except _Unreadable as error:
-        return _foreign(message, str(error)), None
+        return foreign(message, str(error)), None
 
 
 def decode_ask(job_id: str, type_token: str, body: bytes) -> Event:
@@ -147,8 +147,9 @@ def decode_ask(job_id: str, type_token: str, body: bytes) -> Event:
         raise ValueError(message) from error
 
 
-def _foreign(message: Message, why: str) -> Foreign:
-    return Foreign(seq=message.seq, subject=message.subject, why=why)
+def foreign(message: Message, why: str, *, forged: bool = False) -> Foreign:
+    """The message as one that is none of ours."""
+    return Foreign(seq=message.seq, subject=message.subject, why=why, forged=forged)
 
 
 def _decode(message: Message, tokens: Parsed) -> tuple[Stored, Envelope | None]:

@@ -44,11 +44,13 @@ from events.log import (
     Tail,
 )
 from events.noise import hush
-from events.notices import Noted, Posting, drafted
+from events.notices import Draft, Noted, Posting, drafted
+from events.provisioning import mirror, provision
 from events.pull import Follower, JetStreamConsumer
 from events.reading import (
     MESSAGES_MAX,
     at_leader,
+    forged,
     last_noted,
     last_seq,
     listed_dead_letters,
@@ -61,7 +63,7 @@ from events.reading import (
 from events.stream import DeadLetter, LogSettings, Usage
 from events.subjects import STREAM, job_filter
 from events.subjects import progress as progress_subject
-from events.types import Event, RenderRequested
+from events.types import Event, Foreign, RenderRequested
 
 _logger = structlog.get_logger(__name__)
 
@@ -327,18 +329,21 @@ class JetStreamLog:
             time_s=time.time(),
             causation=causation,
             traceparent=traceparent,
+            keyring=self.settings.keyring,
         )
-        told = [drafted(posting, source=source, time_s=time.time()) for posting in notices]
+        told = [self._drafted(posting, source) for posting in notices]
         return await append(self.connection, self.settings, tail, drafts, told)
 
     async def post(self, posting: Posting, *, source: str) -> Noted:
         """Store a notice, trying again within ``append_timeout_s``."""
-        draft = drafted(posting, source=source, time_s=time.time())
-        return await post(self.connection, self.settings, draft)
+        return await post(self.connection, self.settings, self._drafted(posting, source))
+
+    def _drafted(self, posting: Posting, source: str) -> Draft:
+        return drafted(posting, source=source, time_s=time.time(), keyring=self.settings.keyring)
 
     async def last_notice(self, topic: str) -> Noted | None:
         """The last notice of a topic, at the leader."""
-        return await last_noted(self.connection, topic)
+        return await last_noted(self.connection, self.settings, topic)
 
     async def tail_seq(self, job_id: str) -> int:
         """The job's last sequence, at the leader; 0 where it has none."""
@@ -379,15 +384,18 @@ class JetStreamLog:
 
     async def mirror(self) -> None:
         """Make the stream AUDIT, a mirror from which nothing can be deleted or purged."""
-        try:
-            await self._make_stream(jetapi.mirror_config(self.settings))
-        except Refused as error:
-            raise LogUnavailable(f"the mirror cannot be made: {error}") from error
+        await mirror(self.connection, self.settings)
 
     async def recent(self, types: Sequence[str], *, messages_max: int) -> tuple[Recorded, ...]:
         """The messages of these types among the last ones, as ``reading.recent`` gets them."""
         last = int((await self._info())["state"]["last_seq"])
-        return await recent(self.connection, types, max(0, last - messages_max))
+        after = max(0, last - messages_max)
+        return await recent(self.connection, self.settings, types, after)
+
+    async def forged(self, *, messages_max: int) -> tuple[Foreign, ...]:
+        """What claims to be a service's and is not, as ``reading.forged`` finds it."""
+        after = max(0, (await self.usage()).last_seq - messages_max)
+        return await forged(self.connection, self.settings, after)
 
     async def jobs(self, *, after: int = 0, counted: bool = True) -> tuple[JobListed, ...]:
         """Every job that was asked for above a sequence, oldest ask first."""
@@ -395,7 +403,7 @@ class JetStreamLog:
 
     def watch(self, jobs: Container[str], *, after: int) -> AsyncIterator[Heard]:
         """What is stored above ``after`` of what is in ``jobs`` by then, without end."""
-        return watched(self.connection, jobs, after)
+        return watched(self.connection, self.settings, jobs, after)
 
     async def follow(self, job_id: str | None, *, after: int = 0) -> AsyncIterator[Recorded]:
         """The messages after ``after``, then live, across restarts of the server.
@@ -405,7 +413,7 @@ class JetStreamLog:
         follower = Follower(self.connection, job_filter(job_id), after)
         try:
             async for reply, place in follower.live():
-                yield record(jetapi.consumed(reply, place))
+                yield record(jetapi.consumed(reply, place), self.settings.keyring)
         finally:
             await follower.end()
 
@@ -421,25 +429,7 @@ class JetStreamLog:
         self, durables: Sequence[DurableSpec], *, metadata: Mapping[str, str] | None = None
     ) -> None:
         """Make or update the streams and the durables; what a newer build added stays."""
-        settings = self.settings
-        try:
-            await self._make_stream(jetapi.stream_config(settings, dict(metadata or {})))
-            await self._make_stream(jetapi.dead_letter_config(settings))
-            for spec in durables:
-                request = {"stream_name": STREAM, "config": jetapi.durable_config(spec)}
-                await self.connection.api(f"CONSUMER.CREATE.{STREAM}.{spec.name}", request)
-        except Refused as error:
-            raise LogUnavailable(f"the streams cannot be made: {error}") from error
-
-    async def _make_stream(self, config: dict[str, Any]) -> None:
-        try:
-            await self.connection.api(f"STREAM.CREATE.{config['name']}", config)
-        except Refused as error:
-            if error.code != jetapi.STREAM_EXISTS:
-                raise
-            found = await self.connection.api(f"STREAM.INFO.{config['name']}", {})
-            wanted = jetapi.updated(config, found["config"])
-            await self.connection.api(f"STREAM.UPDATE.{config['name']}", wanted)
+        await provision(self.connection, self.settings, durables, metadata or {})
 
     async def metadata(self) -> dict[str, str]:
         """What the operator noted about the stream; the broker's own notes are left out."""

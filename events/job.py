@@ -15,7 +15,7 @@ from typing import assert_never
 
 import msgspec
 
-from events.link import ENDS, advanced, is_tombstone
+from events.link import ENDS, advanced, in_place, is_tombstone
 from events.log import Recorded, Tail
 from events.state import (
     COST_DIGITS,
@@ -73,6 +73,7 @@ def evolve(job: Job, recorded: Recorded) -> Job:
     """The job after one more stored message; messages at or before its tail are ignored."""
     if recorded.seq <= job.tail.seq:
         return job
+    recorded = in_place(job.tail, recorded)
     if isinstance(recorded.event, ENDS) and is_tombstone(job.tail, recorded):
         job = msgspec.structs.replace(
             job, end=recorded.event, ended_s=recorded.time_s, pruned=True

@@ -5,29 +5,38 @@ the chain's digest before it, and so its own digest covers that too.  A client's
 foreign message carry none: the chain's digest after one is made from the one before and the
 message's own.  So whatever comes before an event of ours is vouched for by it, and an alteration,
 a loss or an insertion there is found by walking the chain.
+
+Where keys are configured an event is signed before its digest is taken, so that the chain covers
+signatures, too; what a signature does not bear out is foreign, whatever its envelope claims.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from events.codec import VERSION, Message, decode, encode_body, encode_envelope
+from events.codec import VERSION, Message, decode, encode_body, encode_envelope, foreign
 from events.log import Envelope, Heard, Recorded, Tail, UnknownVersion
 from events.spec import Struct
 from events.subjects import subject_of
 from events.types import (
     Event,
+    Foreign,
     RenderCancelled,
     RenderCompleted,
     RenderFailed,
     RenderRejected,
+    Stored,
     event_id,
     type_name,
 )
+
+if TYPE_CHECKING:
+    from events.keys import Keyring
 
 _COVERED = ("ce-", "pytoon-")
 _LENGTH_BYTES = 8
@@ -45,6 +54,7 @@ class Draft(Struct, frozen=True, kw_only=True):
     headers: dict[str, str]
     body: bytes
     digest: str
+    signer: str = ""
 
     def stored(self, seq: int, time_s: float) -> Recorded:
         """The draft as it stands in the log at ``seq``."""
@@ -57,6 +67,7 @@ class Draft(Struct, frozen=True, kw_only=True):
             digest=self.digest,
             body=self.body,
             envelope=self.envelope,
+            signer=self.signer,
         )
 
 
@@ -76,9 +87,18 @@ def digest(subject: str, headers: Mapping[str, str], body: bytes) -> str:
     return hashed.hexdigest()
 
 
-def record(message: Message) -> Recorded:
-    """A stored message, read; raises ``UnknownVersion`` as ``codec.decode`` does."""
-    event, envelope = decode(message)
+def record(message: Message, keyring: Keyring | None = None) -> Recorded:
+    """A stored message, read; raises ``UnknownVersion`` as ``codec.decode`` does.
+
+    With a ``keyring`` what is not signed as it must be is foreign, before anything of it is read:
+    not even that it is of a newer version is believed.
+    """
+    event: Stored
+    signer, why = keyring.check(message) if keyring is not None else ("", "")
+    if why:
+        event, envelope = foreign(message, why, forged=True), None
+    else:
+        event, envelope = decode(message)
     tokens = message.subject.split(".")
     return Recorded(
         seq=message.seq,
@@ -89,13 +109,14 @@ def record(message: Message) -> Recorded:
         digest=digest(message.subject, message.headers, message.body),
         body=message.body,
         envelope=envelope,
+        signer=signer if envelope is not None else "",
     )
 
 
-def heard(job_id: str, message: Message) -> Heard:
+def heard(job_id: str, message: Message, keyring: Keyring | None) -> Heard:
     """A message that a watch came by."""
     try:
-        found = record(message)
+        found = record(message, keyring)
     except UnknownVersion:
         found = None
     return Heard(job_id=job_id, seq=message.seq, recorded=found)
@@ -109,10 +130,12 @@ def link(
     time_s: float,
     causation: str = "",
     traceparent: str = "",
+    keyring: Keyring | None = None,
 ) -> tuple[Draft, ...]:
     """The events as they are to be stored after ``tail``, each linked to the one before.
 
     In a batch that begins a job no event knows the job's first sequence yet: it is 0 in each.
+    With a ``keyring`` each is signed by its source; raises ``keys.NoKey``.
     """
     time = datetime.fromtimestamp(time_s, UTC).isoformat().replace("+00:00", "Z")
     prev = tail.digest
@@ -131,8 +154,10 @@ def link(
             causation=causation,
             traceparent=traceparent,
         )
-        headers, body = encode_envelope(envelope), encode_body(event)
+        headers, body, signer = encode_envelope(envelope), encode_body(event), ""
         subject = subject_of(event)
+        if keyring is not None:
+            headers, signer = keyring.signed(source, subject, headers, body)
         prev = digest(subject, headers, body)
         drafts.append(
             Draft(
@@ -142,9 +167,37 @@ def link(
                 headers=headers,
                 body=body,
                 digest=prev,
+                signer=signer,
             )
         )
     return tuple(drafts)
+
+
+def in_place(tail: Tail, recorded: Recorded) -> Recorded:
+    """The message after ``tail``; foreign where it was signed for an earlier place of the job.
+
+    A signed event names its ordinal, and those of a job grow.  One that does not was stored a
+    second time, by whoever can have the server do that.  Where messages were lost or put in
+    between, events stay good: that is a flaw of the log, not theirs.
+    """
+    envelope = recorded.envelope
+    if not recorded.signer or envelope is None or envelope.ordinal > tail.signed:
+        return recorded
+    why = (
+        f"signed by {recorded.signer} as the job's {envelope.ordinal}. message, and stored again "
+        f"as its {tail.ordinal + 1}."
+    )
+    event = Foreign(seq=recorded.seq, subject=recorded.subject, why=why, forged=True)
+    return msgspec.structs.replace(recorded, event=event, envelope=None, signer="")
+
+
+def placed(history: Iterable[Recorded]) -> Iterator[Recorded]:
+    """A job's messages from its first on, those that were stored again as what is foreign."""
+    tail = Tail(job_id="")
+    for stored in history:
+        recorded = in_place(tail, stored)
+        tail = advanced(tail, recorded)
+        yield recorded
 
 
 def chained(before: str, recorded: Recorded) -> str:
@@ -175,6 +228,9 @@ def advanced(tail: Tail, recorded: Recorded) -> Tail:
         ordinal=ordinal,
         digest=chained(tail.digest, recorded),
         first_seq=tail.first_seq or recorded.seq,
+        signed=recorded.envelope.ordinal
+        if recorded.signer and recorded.envelope is not None
+        else tail.signed,
     )
 
 
@@ -184,14 +240,18 @@ def flaws(history: Sequence[Recorded]) -> tuple[str, ...]:
     ``history`` begins with the job's first message.  What follows the last event of ours is
     vouched for by nobody, and neither is that event itself: a tail that was cut off or altered is
     found only by comparing with a mirror.  A job that was imported knows the sequence that it
-    began at in its old log, so only one such beginning is foreign to it.
+    began at in its old log, so only one such beginning is foreign to it.  What is forged is a flaw
+    although it changed nothing: somebody writes who should not.
     """
     found: list[str] = []
     tail = Tail(job_id=history[0].job_id if history else "")
     began = 0
-    for recorded in history:
+    for recorded in placed(history):
         envelope = recorded.envelope
         before, tail = tail, advanced(tail, recorded)
+        if isinstance(recorded.event, Foreign) and recorded.event.forged:
+            name = recorded.subject.split(".", 3)[-1]
+            found.append(f"message {recorded.seq} ({name}) is forged: {recorded.event.why}")
         if envelope is None:
             continue
         where = f"message {recorded.seq} ({envelope.type})"

@@ -79,6 +79,8 @@ class Recorded(Struct, frozen=True, kw_only=True):
     ``time_s`` is when the server stored it, in seconds since the epoch; ``digest`` the sha256
     (hex) over subject, sorted ``ce-*`` and ``pytoon-*`` headers and body; ``envelope`` is None
     for a client's bare ask and for most of what is foreign; ``body`` is as it was stored.
+    ``signer`` is the service and the key that signed it, such as ``planner/0123456789abcdef``,
+    where keys are configured and the signature is good; else it is empty.
     """
 
     seq: int
@@ -89,16 +91,21 @@ class Recorded(Struct, frozen=True, kw_only=True):
     digest: str
     body: bytes
     envelope: Envelope | None = None
+    signer: str = ""
 
 
 class Tail(Struct, frozen=True, kw_only=True):
-    """Where a job's history ends, as far as its reader knows: what an append is linked to."""
+    """Where a job's history ends, as far as its reader knows: what an append is linked to.
+
+    ``signed`` is the ordinal of the last event whose signature was checked.
+    """
 
     job_id: str
     seq: int = 0
     ordinal: int = 0
     digest: str = ""
     first_seq: int = 0
+    signed: int = 0
 
 
 class Delivery(Protocol):

@@ -14,7 +14,15 @@ import asyncio
 import contextlib
 import time
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Callable, Container, Coroutine, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Container,
+    Coroutine,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from typing import Any
 
 import msgspec
@@ -40,7 +48,7 @@ from events.log import (
     UnknownVersion,
 )
 from events.notices import Draft as NoticeDraft
-from events.notices import Noted, Posting, drafted, noted
+from events.notices import Noted, Posting, drafted, topic_filter
 from events.stream import DeadLetter, LogSettings, Usage
 from events.subjects import (
     ROOT,
@@ -52,6 +60,7 @@ from events.subjects import (
     subject,
     type_filter,
 )
+from events.topics import is_posted, last_genuine, read_notice
 from events.types import Event, RenderRequested, event_id
 
 _logger = structlog.get_logger(__name__)
@@ -102,7 +111,7 @@ class MemoryLog:
         """A message as it is read; raises ``UnknownVersion``."""
         found = self._read.get(seq)
         if found is None:
-            found = self._read[seq] = record(self.message(seq))
+            found = self._read[seq] = record(self.message(seq), self.settings.keyring)
         return found
 
     def wake(self) -> None:
@@ -173,8 +182,9 @@ class MemoryLog:
             time_s=self.clock(),
             causation=causation,
             traceparent=traceparent,
+            keyring=self.settings.keyring,
         )
-        told = [drafted(posting, source=source, time_s=self.clock()) for posting in notices]
+        told = [self._drafted(posting, source) for posting in notices]
         stored = self._append(tail, drafts, told)
         if self.faults.strikes(Fault.LOST_ACKNOWLEDGEMENT):
             message = "a fault was asked for: the append's acknowledgement was lost"
@@ -230,27 +240,34 @@ class MemoryLog:
         if self.faults.strikes(Fault.REFUSED_APPEND):
             message = "a fault was asked for: the notice did not reach the log"
             raise LogUnavailable(message)
-        draft = drafted(posting, source=source, time_s=self.clock())
-        found = self._notice(self._by_topic.get(draft.topic, 0))
-        if found is None or found.seq <= posting.after or found.body != draft.body:
+        draft = self._drafted(posting, source)
+        found = next(self._of_topic(draft.topic, posting.after), None)
+        if found is None:
             self._check((draft,))
-            found = self._notice(self._store(draft.subject, draft.headers, draft.body))
-        assert found is not None
+            found = self.message(self._store(draft.subject, draft.headers, draft.body))
+        elif not is_posted(draft, found, self.settings.keyring):
+            message = f"{draft.topic} does not end at {posting.after}"
+            raise Conflict(message)
         if self.faults.strikes(Fault.LOST_ACKNOWLEDGEMENT):
             message = "a fault was asked for: the notice's acknowledgement was lost"
             raise LogUnavailable(message)
-        return found
+        return read_notice(found)
 
     async def last_notice(self, topic: str) -> Noted | None:
         """The last notice of a topic."""
         await asyncio.sleep(0)
-        return self._notice(self._by_topic.get(topic, 0))
+        seq, keyring = self._by_topic.get(topic, 0), self.settings.keyring
+        if not seq or keyring is None:
+            return read_notice(self.message(seq)) if seq else None
+        return last_genuine(self._of_topic(topic, 0), keyring)
 
-    def _notice(self, seq: int) -> Noted | None:
-        if not seq:
-            return None
-        stored = self.message(seq)
-        return noted(seq, stored.subject, stored.body, stored.time_s)
+    def _of_topic(self, topic: str, after: int) -> Iterator[Message]:
+        wanted = topic_filter(topic)
+        return (stored for stored in self._messages[after:] if matches(wanted, stored.subject))
+
+    def _drafted(self, posting: Posting, source: str) -> NoticeDraft:
+        keyring = self.settings.keyring
+        return drafted(posting, source=source, time_s=self.clock(), keyring=keyring)
 
     async def publish_ask(self, job_id: str, type_token: str, body: bytes) -> Recorded:
         """Publish a client's bare body, or return what this ask stored before."""
@@ -396,7 +413,7 @@ class MemoryLog:
                 seq += 1
                 text = self.message(seq).subject
                 if matches(wanted, text) and (job_id := parse(text).job_id) in jobs:
-                    yield heard(job_id, self.message(seq))
+                    yield heard(job_id, self.message(seq), self.settings.keyring)
             await self.bell.wait(None)
 
     async def publish_progress(self, job_id: str, progress: dict[str, Any]) -> None:

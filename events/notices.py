@@ -15,17 +15,24 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from events.spec import Struct
 from events.types import NAMESPACE, Reason
 
+if TYPE_CHECKING:
+    from events.keys import Keyring
+
 VERSION = 1
 """The version of the notices that this build writes, and the newest that it reads."""
 
 ENGINES = "pytoon.engines"
 BUDGETS = "pytoon.budgets"
+
+AFTER = "pytoon-after"
+"""The header of a signed notice that names the sequence of its topic's message before it."""
 
 
 class _Notice(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
@@ -117,13 +124,18 @@ class Posting(Struct, frozen=True, kw_only=True):
 
 
 class Noted(Struct, frozen=True, kw_only=True):
-    """A stored notice, read; ``notice`` is None where it cannot be read."""
+    """A stored notice, read; ``notice`` is None where it cannot be read.
+
+    As the last one of a topic it has the state of the topic's last genuine notice at the place of
+    its last message.  ``forged_only``: there is no genuine one, which is as good as none at all.
+    """
 
     seq: int
     subject: str
     time_s: float
     notice: Notice | None
     body: bytes
+    forged_only: bool = False
 
 
 class CircuitState(Struct, frozen=True, kw_only=True):
@@ -207,10 +219,13 @@ class Draft(Struct, frozen=True, kw_only=True):
     after: int
 
 
-def drafted(posting: Posting, *, source: str, time_s: float) -> Draft:
+def drafted(
+    posting: Posting, *, source: str, time_s: float, keyring: Keyring | None = None
+) -> Draft:
     """A notice as it is to be stored.
 
     Its id follows from its place: of two writers who knew the same last notice one is refused.
+    With a ``keyring`` it is signed by its source, its place among what is signed.
     """
     notice, after = posting.notice, posting.after
     topic, name = topic_of(notice), notice_name(notice)
@@ -223,14 +238,10 @@ def drafted(posting: Posting, *, source: str, time_s: float) -> Draft:
         "ce-specversion": "1.0",
         "pytoon-version": str(VERSION),
     }
-    return Draft(
-        id=told_id,
-        topic=topic,
-        subject=f"{topic}.{name}",
-        headers=headers,
-        body=_ENCODER.encode(notice),
-        after=after,
-    )
+    subject, body = f"{topic}.{name}", _ENCODER.encode(notice)
+    if keyring is not None:
+        headers, _ = keyring.signed(source, subject, headers | {AFTER: str(after)}, body)
+    return Draft(id=told_id, topic=topic, subject=subject, headers=headers, body=body, after=after)
 
 
 def noted(seq: int, subject: str, body: bytes, time_s: float) -> Noted:
@@ -272,10 +283,11 @@ def account_state(last: Noted | None) -> Account:
     notice = last.notice
     if isinstance(notice, BudgetReserved | BudgetSettled):
         return Account(seq=last.seq, reserved=notice.reserved, spent=notice.spent)
-    return Account(seq=last.seq, readable=False)
+    return Account(seq=last.seq, readable=last.forged_only)
 
 
 __all__ = [
+    "AFTER",
     "BUDGETS",
     "ENGINES",
     "NOTICE_TYPES",

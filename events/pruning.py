@@ -13,6 +13,7 @@ from events.jetapi import Refused
 from events.link import is_tombstone, record
 from events.log import LogUnavailable, Tail, UnknownVersion
 from events.pull import Connection, Follower
+from events.stream import LogSettings
 from events.subjects import STREAM, job_filter
 
 _SHA256 = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
@@ -31,7 +32,7 @@ async def prune_job(connection: Connection, job_id: str, end_seq: int) -> int:
     return int(answer["purged"])
 
 
-async def named(connection: Connection) -> frozenset[str]:
+async def named(connection: Connection, settings: LogSettings) -> frozenset[str]:
     """All that may be the sha256 of an artifact in any message of a job that is not pruned.
 
     Any 64 hex digits count, in whatever field and of whatever type: what is kept in vain costs
@@ -47,7 +48,8 @@ async def named(connection: Connection) -> frozenset[str]:
                 job_id = message.subject.split(".")[2]
                 if job_id not in pruned:
                     try:
-                        pruned[job_id] = is_tombstone(Tail(job_id=job_id), record(message))
+                        first = record(message, settings.keyring)
+                        pruned[job_id] = is_tombstone(Tail(job_id=job_id), first)
                     except UnknownVersion:
                         pruned[job_id] = False
                 if not pruned[job_id]:

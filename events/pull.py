@@ -232,7 +232,7 @@ class JetStreamConsumer:
 
     async def _delivery(self, reply: Reply, place: Place) -> JetStreamDelivery | None:
         try:
-            recorded = record(jetapi.consumed(reply, place))
+            recorded = record(jetapi.consumed(reply, place), self._settings.keyring)
         except UnknownVersion as error:
             _logger.warning("upgrade me", durable=self._durable, why=str(error))
             await give_back(self._log.connection, reply, self._settings.newer_delay_s)

@@ -14,14 +14,25 @@ from typing import Protocol
 import msgspec
 
 from events import jetapi
-from events.codec import Message
+from events.codec import Message, foreign
 from events.jetapi import Refused, Reply
-from events.link import heard, record
-from events.log import Heard, JobListed, LogUnavailable, Queue, Recorded, StaleRead, UnknownVersion
-from events.notices import Noted, noted, topic_filter
-from events.pull import Connection, Follower
+from events.link import advanced, heard, in_place, record
+from events.log import (
+    Heard,
+    JobListed,
+    LogUnavailable,
+    Queue,
+    Recorded,
+    StaleRead,
+    Tail,
+    UnknownVersion,
+)
+from events.notices import Noted, topic_filter
+from events.pull import SLACK_S, Connection, Follower
 from events.stream import DeadLetter, LogSettings
-from events.subjects import DEAD_LETTERS, STREAM, job_filter, parse, type_filter
+from events.subjects import DEAD_LETTERS, ROOT, STREAM, job_filter, parse, type_filter
+from events.topics import claimed_before, flaw, last_genuine, read_notice
+from events.types import Foreign
 
 BATCH = 512
 """How many messages one direct get asks for."""
@@ -76,14 +87,14 @@ async def read_job(
     for _ in range(settings.stale_reads_max):
         found = await _direct(connection, settings, wanted, begin)
         if at_least < begin or (found and found[-1].seq >= at_least):
-            return tuple(record(message) for message in found)
+            return tuple(record(message, settings.keyring) for message in found)
         await asyncio.sleep(pause_s)
         pause_s *= 4
     found = await at_leader(connection, wanted, begin - 1, count_max=MESSAGES_MAX)
     if not found or found[-1].seq < at_least:
         reached = found[-1].seq if found else begin - 1
         raise StaleRead(f"job {job_id} was read up to {reached}, not to {at_least}")
-    return tuple(record(message) for message in found)
+    return tuple(record(message, settings.keyring) for message in found)
 
 
 async def _direct(
@@ -163,10 +174,25 @@ async def last_seq(connection: Reader, wanted: str) -> int:
     return last.seq if last else 0
 
 
-async def last_noted(connection: Reader, topic: str) -> Noted | None:
-    """The last notice of a topic, at the leader."""
-    last = await _last(connection, topic_filter(topic))
-    return noted(last.seq, last.subject, last.body, last.time_s) if last else None
+async def last_noted(connection: Reader, settings: LogSettings, topic: str) -> Noted | None:
+    """The last notice of a topic, at the leader; with keys the last that is a service's.
+
+    That is nearly always the topic's last message, and then whether another one lies between it
+    and the one that it names is all there is to look at; else the whole topic is.
+    """
+    wanted, keyring = topic_filter(topic), settings.keyring
+    last = await _last(connection, wanted)
+    if last is None or keyring is None:
+        return read_notice(last) if last else None
+    before = max(0, claimed_before(last))
+    after_it = await at_leader(connection, wanted, before, count_max=1)
+    in_turn = bool(after_it) and after_it[0].seq == last.seq
+    if not flaw(last, before if in_turn else last.seq, keyring):
+        return read_notice(last)
+    found = await _direct(connection, settings, wanted, 1)
+    if not found or found[-1].seq < last.seq:
+        raise LogUnavailable(f"{topic} could not be read up to {last.seq}")
+    return last_genuine(found, keyring)
 
 
 async def _last(connection: Reader, wanted: str) -> Message | None:
@@ -206,7 +232,7 @@ async def listed_jobs(
 
 
 async def watched(
-    connection: Connection, jobs: Container[str], after: int
+    connection: Connection, settings: LogSettings, jobs: Container[str], after: int
 ) -> AsyncIterator[Heard]:
     """The messages above ``after``, live and without end, of what is in ``jobs`` by then."""
     follower = Follower(connection, job_filter(None), after)
@@ -214,12 +240,14 @@ async def watched(
         async for reply, place in follower.live():
             job_id = parse(reply.subject).job_id
             if job_id in jobs:
-                yield heard(job_id, jetapi.consumed(reply, place))
+                yield heard(job_id, jetapi.consumed(reply, place), settings.keyring)
     finally:
         await follower.end()
 
 
-async def recent(connection: Connection, types: Sequence[str], after: int) -> tuple[Recorded, ...]:
+async def recent(
+    connection: Connection, settings: LogSettings, types: Sequence[str], after: int
+) -> tuple[Recorded, ...]:
     """The messages of these types above ``after``, in order; not those of a newer build."""
     found: list[Recorded] = []
     for token in types:
@@ -228,12 +256,49 @@ async def recent(connection: Connection, types: Sequence[str], after: int) -> tu
             while True:
                 for reply, place in await follower.some(0):
                     with contextlib.suppress(UnknownVersion):
-                        found.append(record(jetapi.consumed(reply, place)))
+                        message = jetapi.consumed(reply, place)
+                        found.append(record(message, settings.keyring))
                 if follower.at_end:
                     break
         finally:
             await follower.end()
     return tuple(sorted(found, key=lambda item: item.seq))
+
+
+async def forged(connection: Connection, settings: LogSettings, after: int) -> tuple[Foreign, ...]:
+    """What claims to be a service's and is not among the messages above ``after``, in order.
+
+    What was stored again is found where the first one is above ``after``, too.
+    """
+    keyring, found = settings.keyring, []
+    tails: dict[str, Tail] = {}
+    lasts: dict[str, int] = {}
+    if keyring is None:
+        return ()
+    follower = Follower(connection, f"{ROOT.partition('.')[0]}.>", after)
+    try:
+        while True:
+            for reply, place in await follower.some(0):
+                message = jetapi.consumed(reply, place)
+                if not message.subject.startswith(f"{ROOT}."):
+                    topic = message.subject.rpartition(".")[0]
+                    if why := flaw(message, lasts.get(topic, 0), keyring):
+                        found.append(foreign(message, why, forged=True))
+                    lasts[topic] = message.seq
+                    continue
+                with contextlib.suppress(UnknownVersion):
+                    recorded = record(message, keyring)
+                    tail = tails.get(recorded.job_id, Tail(job_id=recorded.job_id))
+                    recorded = in_place(tail, recorded)
+                    tails[recorded.job_id] = advanced(tail, recorded)
+                    if isinstance(recorded.event, Foreign) and recorded.event.forged:
+                        found.append(recorded.event)
+            if follower.at_end:
+                return tuple(found)
+            if not await connection.connected(SLACK_S):
+                raise LogUnavailable("the connection was lost while the log was read")
+    finally:
+        await follower.end()
 
 
 async def _counts(connection: Connection) -> dict[str, int]:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from events.spec import Struct
+
+if TYPE_CHECKING:
+    from events.keys import Keyring
 
 
 class LogSettings(Struct, frozen=True, kw_only=True):
-    """The bounds of a log.
+    """The bounds of a log, and whose signatures count in it.
 
     ``bytes_max`` is the stream's size; above ``asks_up_to`` (a fraction) of it no new job is
     taken, the rest is for jobs under way.  A request to the broker is waited for
     ``request_timeout_s`` and tried again until ``append_timeout_s`` have passed.
     ``newer_delay_s`` is how long a message is given back that only a newer build can read.
+    With a ``keyring`` what is appended is signed and what is read must be.
     """
 
     bytes_max: int = 1 << 30
@@ -24,6 +30,7 @@ class LogSettings(Struct, frozen=True, kw_only=True):
     connect_timeout_s: float = 5.0
     stale_reads_max: int = 3
     newer_delay_s: float = 30.0
+    keyring: Keyring | None = None
 
 
 class Usage(Struct, frozen=True, kw_only=True):

@@ -360,12 +360,14 @@ class RenderFailed(_JobEvent, frozen=True, kw_only=True, tag="render_failed"):
 class Foreign(msgspec.Struct, frozen=True, kw_only=True):
     """A stored message that is none of ours: it counts in sequence and hash, and changes nothing.
 
-    It is never written by us, so it has no tag, no key and no id.
+    It is never written by us, so it has no tag, no key and no id.  ``forged`` tells that it claims
+    to be a service's and is not: its signature, where keys are configured, does not bear it out.
     """
 
     seq: int
     subject: str
     why: str
+    forged: bool = False
 
 
 Event = (

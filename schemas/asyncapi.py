@@ -58,11 +58,19 @@ _HEADERS = {
 _CHAIN = {
     "pytoon-ordinal": "Its number in the job, from 1.",
     "pytoon-prev": "The sha256 of the job's message before it; empty for the first.",
-    "pytoon-job-seq": "The stream's sequence of the job's message before it.",
+    "pytoon-job-seq": "The stream's sequence of the job's first message; 0 where none was stored.",
     "pytoon-causation": "The id of the event that led to it.",
     "traceparent": "Of W3C's trace context, where the request had one.",
 }
 """What an event of a job has besides: notices are no history, and nothing links them."""
+
+_SIGNED = {
+    "pytoon-key": "Of a signed message: the first 16 hex digits of the sha256 of the public key.",
+    "pytoon-signature": "Of a signed message: its writer's Ed25519 signature, in base64.",
+}
+"""What a message has where the log's operator has chosen keys."""
+
+_AFTER = {"pytoon-after": "Of a signed notice: the sequence of its topic's message before it."}
 
 _PARAMETERS = {
     "job_id": "1 to 64 of A-Z a-z 0-9 _ -, chosen by whoever asks.",
@@ -152,7 +160,7 @@ def _message(kind: type, schema: str) -> dict[str, Any]:
     if name in CLIENT_ASKS:
         # What a client asks needs no header, and has none.
         return told
-    about = _HEADERS | (_CHAIN if folder == "events" else {})
+    about = _HEADERS | (_CHAIN if folder == "events" else _AFTER) | _SIGNED
     headers = {key: {"type": "string", "description": text} for key, text in about.items()}
     return told | {"headers": {"type": "object", "properties": headers}}
 

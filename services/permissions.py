@@ -1,11 +1,13 @@
 """Who may do what on a NATS server of one's own: a user a service, with the least that it needs.
 
 ``nats_conf`` writes the server's configuration from here: which events a service appends stands
-in ``APPENDS``, its durables come from the composition root, the engines from the configuration.
+in ``events.writers``, its durables come from the composition root, the engines from the
+configuration.
 
 A right to publish covers the subject, not where the answer goes: a user of any stream may have the
-server store an acknowledgement under a subject that is not the user's.  So what is read is decoded
-strictly, and a body that does not say what its subject says changes nothing.
+server store what is in the log already, or an acknowledgement, under a subject that is not the
+user's.  So what is read is decoded strictly, and where keys are configured (``services.signing``)
+an event must be signed by a service that may say it.
 """
 
 from __future__ import annotations
@@ -21,34 +23,13 @@ from events.notices import (
     ENGINES,
     BudgetReserved,
     BudgetSettled,
-    CircuitClosed,
-    CircuitOpened,
-    CircuitProbed,
     Notice,
     notice_name,
 )
 from events.spec import Struct
 from events.subjects import DEAD_LETTER_ROOT, DEAD_LETTERS, PROGRESS, STREAM, type_filter
-from events.types import (
-    CLIENT_ASKS,
-    AssemblyFailed,
-    AssemblyRequested,
-    Event,
-    GenerationIntended,
-    GenerationSubmitted,
-    RenderCancelled,
-    RenderCompleted,
-    RenderFailed,
-    RenderPlanned,
-    RenderRejected,
-    RungDescended,
-    SegmentFailed,
-    SegmentRendered,
-    SegmentRequested,
-    SegmentTimedOut,
-    SoundtrackMixed,
-    type_name,
-)
+from events.types import CLIENT_ASKS, type_name
+from events.writers import APPENDS, TELLS
 from services import composition
 from services.assembler import shell as assembler
 from services.fallback_controller import shell as fallback_controller
@@ -60,34 +41,6 @@ CLIENT = "client"
 GATEWAY = "gateway"
 USERS = (OPERATOR, CLIENT, GATEWAY, *composition.SERVICES)
 """Everybody who has a user on the server."""
-
-APPENDS: dict[str, tuple[type[Event], ...]] = {
-    planner.NAME: (RenderRejected, RenderPlanned, SegmentRequested, AssemblyRequested),
-    segment_renderer.NAME: (
-        SegmentRendered,
-        SegmentFailed,
-        GenerationIntended,
-        GenerationSubmitted,
-    ),
-    fallback_controller.NAME: (
-        SegmentRequested,
-        SegmentTimedOut,
-        RungDescended,
-        AssemblyRequested,
-        RenderCancelled,
-        RenderFailed,
-    ),
-    assembler.NAME: (SoundtrackMixed, RenderCompleted, AssemblyFailed),
-}
-"""Which events each service appends."""
-
-TELLS: dict[str, tuple[type[Notice], ...]] = {
-    planner.NAME: (),
-    segment_renderer.NAME: (CircuitProbed, CircuitClosed, BudgetReserved, BudgetSettled),
-    fallback_controller.NAME: (CircuitOpened, CircuitClosed),
-    assembler.NAME: (),
-}
-"""Which notices each service posts."""
 
 
 SERVER_CERTIFICATE = "server.pem"

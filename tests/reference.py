@@ -19,12 +19,46 @@ import click
 from config import SHIPPED, RenderRequest, shipped
 from events.notices import NOTICE_TYPES, notice_name, notice_subjects
 from events.types import CLIENT_ASKS, ENDS, EVENT_TYPES, type_name
+from events.writers import WHO_SAYS
+from schemas import asyncapi
 from services.cli.commands import cli
 from services.metrics import Metrics
 
 PAGES = Path(__file__).resolve().parent.parent / "docs/reference"
 KEY = re.compile(r"^(?P<indent> *)(?P<key>\w+):(?: +(?P<value>[^#]*?))?(?: +# (?P<comment>.*))?$")
 SENTENCE = re.compile(r"(?<=[a-z`)”.0-9])([.:!?]) +(?=[A-Z`])")
+
+SIGNED = (
+    (
+        "Where the log's operator has [chosen keys](../howto/sign-events.md), a message of a"
+        " service counts only with its signature."
+    ),
+    (
+        "The signature is Ed25519 over the bytes `pytoon-signature-1`, a line feed, and the 64 hex"
+        " digits of a sha256."
+    ),
+    (
+        "The sha256 is the digest of the message as the chain has it, its own signature left out:"
+        " over the subject, then the name and the value of each header that begins with `ce-` or"
+        " `pytoon-`, in the order of their names, then the body."
+    ),
+    (
+        "Before each of these pieces stands its length in bytes, as eight bytes, most significant"
+        " first."
+    ),
+)
+FORGED = (
+    (
+        "A message is forged, and changes nothing, when its key is nobody's or retired, when its"
+        " signature is not of it, when its service may not say it, when `ce-source` names another"
+        " service, and when it is a client's ask with any `pytoon-` header."
+    ),
+    (
+        "It is forged, too, when it is stored a second time: the `pytoon-ordinal` of a job's"
+        " signed events grows, and between a signed notice and the `pytoon-after` that it names"
+        " lies no message of its topic."
+    ),
+)
 
 
 def pages() -> dict[str, str]:
@@ -222,7 +256,31 @@ def _events() -> str:
         *(_event(kind) for kind in EVENT_TYPES),
         notices,
         *(_notice(kind) for kind in NOTICE_TYPES),
+        _headers(),
+        _signatures(),
     )
+
+
+def _signatures() -> str:
+    """What is signed, by whom, and what is forged."""
+    rows = (
+        (f"`{name}`", ", ".join(f"`{service}`" for service in services))
+        for name, services in WHO_SAYS.items()
+    )
+    table = _table(("message", "signed by"), rows)
+    return "\n\n".join(("## Signatures", "\n".join(SIGNED), table, "\n".join(FORGED)))
+
+
+def _headers() -> str:
+    """The headers as the AsyncAPI document has them, of an event and of a notice."""
+    messages = asyncapi.document()["components"]["messages"]
+    found: dict[str, str] = {}
+    for name in ("render_planned", "circuit_closed"):
+        for header, schema in messages[name]["headers"]["properties"].items():
+            found.setdefault(header, schema["description"])
+    intro = "## Headers\n\nOf what a service writes; a client's ask needs none and has none."
+    rows = ((f"`{header}`", told) for header, told in found.items())
+    return "\n\n".join((intro, _table(("header", "meaning"), rows)))
 
 
 def _notice(kind: Any) -> str:

@@ -132,7 +132,7 @@ async def _collect(visit: Visit, guard_s: float, *, dry: bool) -> None:
 
     if not isinstance(visit.store, FileStore):
         raise Refused("--collect: only a store in a folder can be swept by us.")
-    kept = await named(visit.log.connection)
+    kept = await named(visit.log.connection, visit.log.settings)
     swept = await visit.store.sweep(kept, guard_s, dry=dry)
     word = "would remove" if dry else "removed"
     click.echo(f"{word}: {swept.artifacts} artifacts, {swept.bytes} bytes")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,14 @@ class Bench:
 @pytest_asyncio.fixture(name="bench", params=["memory", "jetstream"])
 async def each_log(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
     """Each log in turn, provisioned."""
-    made = await (_memory() if request.param == "memory" else _jetstream(tmp_path))
+    async with opened(request.param, tmp_path, SETTINGS) as made:
+        yield made
+
+
+@asynccontextmanager
+async def opened(kind: str, folder: Path, settings: LogSettings) -> AsyncIterator[Bench]:
+    """A log of a kind (``memory`` or ``jetstream``) with these settings, provisioned."""
+    made = await (_memory(settings) if kind == "memory" else _jetstream(folder, settings))
     await made.log.provision(DURABLES)
     try:
         yield made
@@ -68,8 +76,8 @@ async def each_log(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
             await close()
 
 
-async def _memory() -> Bench:
-    log = MemoryLog(settings=SETTINGS)
+async def _memory(settings: LogSettings) -> Bench:
+    log = MemoryLog(settings=settings)
 
     async def raw(subject: str, body: bytes, headers: Mapping[str, str] | None = None) -> None:
         log.publish_raw(subject, body, headers)
@@ -80,7 +88,7 @@ async def _memory() -> Bench:
     return Bench(log, raw, another)
 
 
-async def _jetstream(folder: Path) -> Bench:
+async def _jetstream(folder: Path, settings: LogSettings) -> Bench:
     server = await NatsServer(folder).start()
     client = await server.raw()
 
@@ -93,7 +101,7 @@ async def _jetstream(folder: Path) -> Bench:
         await client.jetstream().publish(subject, body, headers=dict(headers or {}))
 
     async def another() -> Log:
-        log = await JetStreamLog.connect(server.url, token=server.token, settings=SETTINGS)
+        log = await JetStreamLog.connect(server.url, token=server.token, settings=settings)
         closing.insert(0, log.close)
         return log
 

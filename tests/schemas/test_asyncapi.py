@@ -16,6 +16,7 @@ from events.types import CLIENT_ASKS
 from schemas.asyncapi import FILE, document
 from schemas.generation import HERE, documents
 from services.composition import durables
+from tests.signing import Keys
 
 DOCUMENT: dict[str, Any] = json.loads((HERE / FILE).read_text(encoding="utf-8"))
 
@@ -94,7 +95,7 @@ def test_services_receive_what_their_durables_filter_for() -> None:
 
 
 def test_headers_are_those_that_are_written() -> None:
-    """Of an event the whole envelope, of a notice no chain."""
+    """Of an event the whole envelope, of a notice no chain, and of both the signature."""
     envelope = Envelope(
         id="a",
         type="b",
@@ -107,11 +108,10 @@ def test_headers_are_those_that_are_written() -> None:
         causation="",
         traceparent="e",
     )
-    posting = Posting(notice=CircuitClosed(engine="e"), after=0)
-    written = {
-        "render_planned": encode_envelope(envelope),
-        "circuit_closed": drafted(posting, source="c", time_s=0.0).headers,
-    }
-    for name, headers in written.items():
+    ring = Keys().ring()
+    notice = Posting(notice=CircuitClosed(engine="e"), after=0)
+    draft = drafted(notice, source="pytoon/segment-renderer", time_s=0.0, keyring=ring)
+    event, _ = ring.signed("pytoon/planner", "s", encode_envelope(envelope), b"")
+    for name, headers in {"render_planned": event, "circuit_closed": draft.headers}.items():
         told = DOCUMENT["components"]["messages"][name]["headers"]["properties"]
         assert set(headers) == set(told)
