@@ -28,7 +28,18 @@ from config.wording import limit_of, nearest, shown
 
 SHIPPED = Path(__file__).resolve().parent
 PREFIX = "PYTOON_"
-RESERVED = frozenset({"API_KEYS", "ASSET_ROOTS", "CONFIG", "HOME", "LOG_FORMAT", "LOG_LEVEL"})
+RESERVED = frozenset(
+    {
+        "API_KEYS",
+        "ASSET_ROOTS",
+        "CONFIG",
+        "HOME",
+        "LOG_FORMAT",
+        "LOG_LEVEL",
+        "SIGNING_KEYS",
+        "TRUSTED_KEYS",
+    }
+)
 """Names after ``PYTOON_`` that are read elsewhere and are no keys of the configuration."""
 
 SHORT = {"PYTOON_STORE": ("store", "url")}

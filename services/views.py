@@ -58,7 +58,10 @@ def option_of(field: str) -> str:
 
 
 def event_view(recorded: Recorded) -> dict[str, Any]:
-    """An event as one line of ``pytoon log --json``: seq, type, id, time, data."""
+    """An event as one line of ``pytoon log --json``: seq, type, id, time, data.
+
+    ``signed_by`` is the service and the key that signed it, where keys are configured.
+    """
     event = recorded.event
     time = dt.datetime.fromtimestamp(recorded.time_s, dt.UTC).isoformat(timespec="milliseconds")
     data = msgspec.to_builtins(event)
@@ -72,7 +75,8 @@ def event_view(recorded: Recorded) -> dict[str, Any]:
         data = {"job_id": event.job_id, **event.ask}
     if recorded.envelope is not None:
         told_id = recorded.envelope.id
-    return {"seq": recorded.seq, "type": kind, "id": told_id, "time": time, "data": data}
+    view = {"seq": recorded.seq, "type": kind, "id": told_id, "time": time, "data": data}
+    return view | ({"signed_by": recorded.signer} if recorded.signer else {})
 
 
 def status_view(job: Job, output: Path | None = None) -> dict[str, Any]:

@@ -43,7 +43,8 @@ def audit(
     """Check that nothing stored of a job was altered, lost or added.
 
     The job's chain of messages is walked, and the sha256 of each artifact computed anew. What
-    was cut off after the last message, or altered in it, is found only with --against.
+    was cut off after the last message, or altered in it, is found only with --against. Where
+    keys are configured, each message must be signed by a service that may say it.
     Exit code 3: something is wrong.
     """
     if every == bool(job_ids):
@@ -71,16 +72,17 @@ def audit(
 async def audited(visit: Visit, job_id: str, mirror: JetStreamLog | None) -> dict[str, Any]:
     """What is to be said of a job: ``flaws`` are wrong, ``notes`` are to be known."""
     from events.job import fold
-    from events.link import flaws, record
+    from events.link import flaws, placed, record
     from events.log import UnknownVersion
     from events.subjects import MIRROR
 
+    keyring = visit.log.settings.keyring
     stored: Sequence[Message] = await visit.patiently(lambda: visit.log.stored(job_id))
     copies = await mirror.stored(job_id, stream=MIRROR) if mirror is not None else ()
     if not stored and not copies:
         raise Refused(f"There is no job {job_id!r}. `pytoon jobs` lists those there are.")
     try:
-        history = [record(message) for message in stored]
+        history = list(placed(record(message, keyring) for message in stored))
     except UnknownVersion as error:
         raise Refused(f"{job_id} cannot be audited by this build: {error}") from error
     job = fold(job_id, history)
@@ -99,8 +101,15 @@ async def audited(visit: Visit, job_id: str, mirror: JetStreamLog | None) -> dic
         "artifacts": len(artifacts),
         "compared": mirror is not None,
         "flaws": found,
-        "notes": _notes(job, history, now_s=time.time()),
+        "notes": _notes(job, history, signing=keyring is not None, now_s=time.time()),
+        "signed": _signed(history),
     }
+
+
+def _signed(history: Sequence[Recorded]) -> dict[str, int]:
+    """How many messages each key has signed, by service and key."""
+    signers = [item.signer for item in history if item.signer]
+    return {signer: signers.count(signer) for signer in dict.fromkeys(signers)}
 
 
 def differences(stored: Sequence[Message], copies: Sequence[Message]) -> list[str]:
@@ -156,14 +165,17 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _notes(job: Job, history: Sequence[Recorded], *, now_s: float) -> list[str]:
+def _notes(job: Job, history: Sequence[Recorded], *, signing: bool, now_s: float) -> list[str]:
     from events.types import Foreign
 
     notes = [
         f"message {item.seq} is not ours: {item.event.why}"
         for item in history
-        if isinstance(item.event, Foreign)
+        if isinstance(item.event, Foreign) and not item.event.forged
     ]
+    old = sum(item.envelope is not None and not item.signer for item in history)
+    if signing and old:
+        notes.append(f"{old} of its messages are from before the keys, and count unsigned")
     if job.pruned:
         notes.append("it was pruned: only its end is left, and nothing before it can be checked")
     if job.end is None:
@@ -183,6 +195,9 @@ def _tell(view: dict[str, Any], *, as_json: bool) -> None:
     word = "WRONG" if view["flaws"] else "whole"
     counts = f"{view['messages']} messages, {view['artifacts']} artifacts"
     click.echo(f"{view['job_id']}: {word} ({view['status']}; {counts})")
+    for signer, count in view["signed"].items():
+        service, _, key = signer.partition("/")
+        click.echo(f"  signed by {service}: {count} (key {key})")
     for text in view["flaws"]:
         click.echo(f"  wrong: {text}")
     for text in view["notes"]:

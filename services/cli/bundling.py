@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from events.bundle import Bundle
     from events.codec import Message
     from events.job import Job
+    from events.keys import Keyring
     from events.log import Recorded
     from services.cli.visit import Arrival, Visit
 
@@ -56,7 +57,7 @@ async def exported(visit: Visit, job_id: str, path: Path) -> list[str]:
     stored: Sequence[Message] = await visit.patiently(lambda: visit.log.stored(job_id))
     if not stored:
         raise Refused(f"There is no job {job_id!r}. `pytoon jobs` lists those there are.")
-    history, job = _read(job_id, stored)
+    history, job = _read(job_id, stored, visit.log.settings.keyring)
     paths: dict[str, Path] = {}
     lacking: list[str] = []
     for artifact in {
@@ -101,15 +102,12 @@ def import_job(file: Path, *, unfinished: bool, as_json: bool, nats_url: str) ->
         packed = bundle.read(file)
     except bundle.BundleError as error:
         raise Refused(str(error)) from error
-    history, job = _read(packed.job_id, packed.messages)
+    _, job = _read(packed.job_id, packed.messages)
     if job.end is None and not unfinished:
-        raise Refused(
-            f"{packed.job_id} has not ended ({job.status.value}). With --unfinished it is "
-            "imported all the same, and services go on with it."
-        )
+        raise Refused(_not_ended(job))
 
     with arrive(nats_url, services=False) as arrival:
-        asyncio.run(_import_there(arrival, file, packed))
+        history = asyncio.run(_import_there(arrival, file, packed, unfinished=unfinished))
     found = flaws(history)
     facts = {"job_id": job.job_id, "status": job.status.value, "flaws": found}
     if as_json:
@@ -122,11 +120,17 @@ def import_job(file: Path, *, unfinished: bool, as_json: bool, nats_url: str) ->
         click.echo(f"  wrong: {text}", err=True)
 
 
-async def _import_there(arrival: Arrival, file: Path, packed: Bundle) -> None:
-    """A home that nothing was ever asked of has no log yet: it is made."""
+async def _import_there(
+    arrival: Arrival, file: Path, packed: Bundle, *, unfinished: bool
+) -> list[Recorded]:
+    """The job's history as this log reads it.
+
+    A home that nothing was ever asked of has no log yet: it is made.
+    """
     from config import load
     from services.cli.visit import Visit
     from services.composition import durables
+    from services.signing import provide_keys
     from services.stores import provide_store
 
     config = load()
@@ -135,7 +139,31 @@ async def _import_there(arrival: Arrival, file: Path, packed: Bundle) -> None:
         if arrival.embedded:
             await visit.log.provision(durables(config))
             await provide_store(visit.log, config.store)
+            await provide_keys(visit.log)
+        history = await _as_read_there(visit, packed, unfinished=unfinished)
         await _import(visit, file, packed)
+    return history
+
+
+async def _as_read_there(visit: Visit, packed: Bundle, *, unfinished: bool) -> list[Recorded]:
+    """The job's history with the sequences that it will have, and by the keys of this log.
+
+    Raises ``Refused`` where it would not have ended for the services of this log: they would go
+    on with it, and make its film anew.
+    """
+    from msgspec.structs import replace
+
+    from events.link import flaws
+
+    after = (await visit.log.usage()).last_seq
+    moved = [replace(item, seq=after + n) for n, item in enumerate(packed.messages, 1)]
+    history, job = _read(packed.job_id, moved, visit.log.settings.keyring)
+    if job.end is None and not unfinished:
+        forged = next((text for text in flaws(history) if " is forged: " in text), "")
+        raise Refused(
+            _not_ended(job) + (f" (By the keys of this log, {forged}.)" if forged else "")
+        )
+    return history
 
 
 async def _import(visit: Visit, file: Path, packed: Bundle) -> None:
@@ -165,14 +193,23 @@ def _there(job_id: str) -> str:
     return f"This log has a job {job_id!r} already. Import it under another PYTOON_HOME."
 
 
-def _read(job_id: str, stored: Sequence[Message]) -> tuple[list[Recorded], Job]:
+def _not_ended(job: Job) -> str:
+    return (
+        f"{job.job_id} has not ended ({job.status.value}). With --unfinished it is imported all "
+        "the same, and services go on with it."
+    )
+
+
+def _read(
+    job_id: str, stored: Sequence[Message], keyring: Keyring | None = None
+) -> tuple[list[Recorded], Job]:
     """The events of a job, and what it is; a bundle of a newer build is refused."""
     from events.job import fold
     from events.link import record
     from events.log import UnknownVersion
 
     try:
-        history = [record(message) for message in stored]
+        history = [record(message, keyring) for message in stored]
     except UnknownVersion as error:
         raise Refused(f"{job_id} cannot be read by this build: {error}") from error
     return history, fold(job_id, history)

@@ -36,6 +36,7 @@ class Commands(click.Group):
         "serve": "operating:serve",
         "init": "operating:init",
         "permissions": "permissions:permissions",
+        "keys": "keys:keys",
         "presets": "presets:presets",
         "engines": "engines:engines",
         "doctor": "doctor:doctor",

@@ -181,25 +181,31 @@ async def run_actors(
 
     With ``provision`` the streams and durables are made first, or brought up to date.
     """
+    import msgspec
+
     from config import load
     from events.jetstream import JetStreamLog
     from services import composition
     from services.access import tls_context
+    from services.signing import check_keys, keyring_of, provide_keys
     from services.stores import check_store, provide_store
 
     stop = stop or asyncio.Event()
     stop_on_signals(stop)
     config = load()
+    settings = msgspec.structs.replace(config.log.settings(), keyring=keyring_of(names))
     url, token = target
     name = f"pytoon-{names[0]}" if len(names) == 1 else "pytoon-up" if names else "pytoon-gateway"
     log = await JetStreamLog.connect(
-        url, token=token or None, name=name, tls=tls_context(), settings=config.log.settings()
+        url, token=token or None, name=name, tls=tls_context(), settings=settings
     )
     try:
         if provision:
             await log.provision(composition.durables(config))
             await provide_store(log, config.store)
+            await provide_keys(log)
         await _patiently(lambda: check_store(log, config.store), stop)
+        await _patiently(lambda: check_keys(log), stop)
         workshop = composition.Workshop(names, home, config, log)
         try:
             await composition.run_services(
@@ -299,10 +305,13 @@ class _Daemon:
         from events.jetstream import JetStreamLog
         from events.log import LogError
         from services import composition
+        from services.signing import keyring_of, provide_keys
         from services.stores import provide_store
 
         # One server keeps one copy, whatever a cluster of the operator's has.
-        settings = msgspec.structs.replace(config.log.settings(), replicas=1)
+        settings = msgspec.structs.replace(
+            config.log.settings(), replicas=1, keyring=keyring_of(ACTORS)
+        )
         log: JetStreamLog | None = None
         watch: asyncio.Task[None] | None = None
         try:
@@ -312,6 +321,7 @@ class _Daemon:
             )
             await log.provision(composition.durables(config))
             await provide_store(log, config.store)
+            await provide_keys(log)
             round_over, self._moved = asyncio.Event(), False
             watch = asyncio.create_task(self._watch(address, round_over))
             told = {"pid": os.getpid(), "settings": fingerprints(os.environ)}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from config import Config
     from events.stream import DeadLetter, Usage
+    from events.types import Foreign
     from services.cli.visit import Arrival
 
 CHILD_S = 60.0
@@ -35,6 +37,9 @@ ASK_S = 5.0
 LOG_WARN = 0.8
 DISK_WARN_MB = 2_000
 DEAD_LETTERS_SHOWN = 5
+FORGED_SHOWN = 5
+CHECKED_MAX = 5000
+"""Of how many of the log's last messages the signatures are checked."""
 
 _CODECS = """\
 import av
@@ -139,7 +144,25 @@ def _findings(nats_url: str) -> Iterator[Finding]:
         yield from _engines(config)
         yield from _left_out(config)
     yield _services(home, nats_url)
+    yield from _keys()
     yield from _server(nats_url)
+
+
+def _keys() -> Iterator[Finding]:
+    """Whose signatures are believed here; nothing where none are configured."""
+    from services.signing import TRUSTED, KeysRefused, keyring_of
+
+    try:
+        keyring = keyring_of()
+    except KeysRefused as error:
+        yield Finding("keys", "fail", str(error), "see the message")
+        return
+    if keyring is not None:
+        trust = keyring.trust
+        used = sum(key.until is None for key in trust.keys)
+        retired = f", {len(trust.keys) - used} retired" if used < len(trust.keys) else ""
+        detail = f"{used} trusted{retired} (fingerprint {trust.fingerprint()[:16]})"
+        yield Finding("keys", "ok", f"{detail} of {os.environ[TRUSTED]}")
 
 
 def _server(nats_url: str) -> Iterator[Finding]:
@@ -147,7 +170,7 @@ def _server(nats_url: str) -> Iterator[Finding]:
     started_s = time.monotonic()
     try:
         with arrive(nats_url, services=False) as arrival:
-            usage, letters = asyncio.run(_look_into(arrival))
+            usage, letters, forged = asyncio.run(_look_into(arrival))
     except Exception as error:
         expected = expected_end(error)
         if expected is None:
@@ -159,6 +182,8 @@ def _server(nats_url: str) -> Iterator[Finding]:
         "server", "ok", f"{arrival.shown_url} answers (in {took_ms:.0f} ms, start included)"
     )
     yield _log(usage)
+    if forged is not None:
+        yield _signatures(forged)
     if letters:
         shown = "; ".join(_letter(letter) for letter in letters[-DEAD_LETTERS_SHOWN:])
         todo = "these messages could not be read and were put aside; their senders are at fault"
@@ -167,14 +192,35 @@ def _server(nats_url: str) -> Iterator[Finding]:
         yield Finding("dead letters", "ok", "none")
 
 
-async def _look_into(arrival: Arrival) -> tuple[Usage | None, tuple[DeadLetter, ...]]:
-    """How full the log is and what was put aside; nothing where no log has been made yet."""
+async def _look_into(
+    arrival: Arrival,
+) -> tuple[Usage | None, tuple[DeadLetter, ...], tuple[Foreign, ...] | None]:
+    """How full the log is, what was put aside, and what is forged (None: nothing is signed).
+
+    Nothing where no log has been made yet.
+    """
     async with Visit.open(arrival) as visit:
         if arrival.embedded and arrival.home.is_fresh():
-            return None, ()
+            return None, (), None
         usage = await visit.patiently(visit.log.usage, wait_s=ASK_S)
         letters = await visit.patiently(visit.log.dead_letters, wait_s=ASK_S)
-        return usage, letters
+        forged: tuple[Foreign, ...] | None = None
+        if visit.log.settings.keyring is not None:
+            forged = await visit.patiently(
+                lambda: visit.log.forged(messages_max=CHECKED_MAX), wait_s=ASK_S
+            )
+        return usage, letters, forged
+
+
+def _signatures(forged: tuple[Foreign, ...]) -> Finding:
+    """What of the newest messages is not by whom it claims to be."""
+    if not forged:
+        return Finding("signatures", "ok", f"all good among the last {CHECKED_MAX:,} messages")
+    shown = "; ".join(
+        f"message {item.seq} on {item.subject}: {item.why}" for item in forged[-FORGED_SHOWN:]
+    )
+    todo = "somebody writes who should not; they changed nothing: see docs/howto/deploy.md"
+    return Finding("signatures", "warn", f"{len(forged)} forged: {shown}", todo)
 
 
 def _log(usage: Usage | None) -> Finding:

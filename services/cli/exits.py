@@ -78,6 +78,7 @@ def expected_end(error: Exception) -> click.ClickException | None:
         ("adapters.base", "StoreAway"): Unreachable,
         ("services.access", "AccessError"): Refused,
         ("services.stores", "StoreMismatch"): Refused,
+        ("services.signing", "KeysRefused"): Refused,
         ("config", "ConfigError"): Refused,
     }
     for (module, name), kind in kinds.items():

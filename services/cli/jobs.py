@@ -146,10 +146,17 @@ def log(job_id: str, *, follows: bool, as_json: bool, nats_url: str) -> None:
     """Print a job's events, one a line."""
 
     async def act(visit: Visit) -> None:
+        from events.link import advanced, in_place
+        from events.log import Tail
         from services.cli import watching
         from services.views import event_view
 
-        def tell(recorded: Any) -> None:
+        tail = Tail(job_id=job_id)
+
+        def tell(stored: Any) -> None:
+            nonlocal tail
+            recorded = in_place(tail, stored)
+            tail = advanced(tail, recorded)
             view = event_view(recorded)
             click.echo(_dumped(view) if as_json else _log_line(view))
 

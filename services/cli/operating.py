@@ -7,12 +7,14 @@ import contextlib
 import logging
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from services.cli.daemon import ACTORS, IDLE_EXIT_S, run_actors, run_services_of
 from services.cli.exits import Refused
+from services.cli.keys import begin_signing
 from services.cli.serving import GATEWAY, HTTP, gateway_apart, gateway_here
 from services.cli.visit import nats_option
 from services.home import Home
@@ -134,9 +136,30 @@ def serve(name: str, *, http: str, metrics_at: str | None, log_level: str, nats_
     "s3://bucket/prefix or nats://bucket. It is noted in the log, and who has another refuses "
     "to start. Default: what PYTOON_STORE names, where the log is new.",
 )
+@click.option(
+    "--keys",
+    "keys_file",
+    metavar="FILE",
+    help="Who signs the events of this log: trusted.json of `pytoon keys make`, or none. It is "
+    "noted in the log, and who has another refuses to start. Default: what PYTOON_TRUSTED_KEYS "
+    "names, where the log is new.",
+)
+@click.option(
+    "--from-now",
+    is_flag=True,
+    help="With --keys in a log that was never signed: what it has counts as it is, and FILE is "
+    "told from which message on services sign.",
+)
 @click.option("--mirror", is_flag=True, help="Keep a second copy of every event, for `audit`.")
 @nats_option
-def init(*, store_url: str | None, mirror: bool, nats_url: str) -> None:
+def init(
+    *,
+    store_url: str | None,
+    keys_file: str | None,
+    from_now: bool,
+    mirror: bool,
+    nats_url: str,
+) -> None:
     """Make streams and consumers on a server.
 
     Needed once on a server of your own (--nats), and again after an upgrade; `up` does it, too.
@@ -144,28 +167,38 @@ def init(*, store_url: str | None, mirror: bool, nats_url: str) -> None:
     from config import load
     from services.cli.visit import arrive
     from services.composition import durables
+    from services.signing import NONE, TRUSTED, provide_keys
     from services.stores import provide_store, shown
 
+    # For everything that this command does: a choice is tried before it is noted.
     if store_url is not None:
-        # For everything that this command does: a choice is tried before it is noted.
         os.environ["PYTOON_STORE"] = store_url
+    if keys_file is not None:
+        os.environ[TRUSTED] = "" if keys_file == NONE else keys_file
     config = load()
     specs = durables(config)
     with arrive(nats_url, services=False) as arrival:
 
-        async def run() -> None:
+        async def run() -> str | None:
             from services.cli.visit import Visit
 
             async with Visit.open(arrival, settings=config.log.settings(), made=False) as visit:
                 await visit.log.provision(specs)
                 choice = visit.store if store_url is not None else None
                 await provide_store(visit.log, config.store, choice=choice)
+                told = None
+                if keys_file not in {None, NONE}:
+                    told = await begin_signing(visit.log, Path(str(keys_file)), from_now=from_now)
+                await provide_keys(visit.log, choice=keys_file is not None)
                 if mirror:
                     await visit.log.mirror()
+                return told
 
-        asyncio.run(run())
+        told = asyncio.run(run())
         click.echo(f"{arrival.shown_url}: streams and {len(specs)} durable consumers are there.")
         click.echo(f"Films are kept in {shown(config.store.address.name)}.")
+        if told is not None:
+            click.echo(told)
 
 
 def _own_server(nats_url: str) -> tuple[str, str]:

@@ -127,7 +127,7 @@ class Visit:
             if made and not arrival.embedded:
                 await _check_made(visit.log, arrival)
             if made:
-                await visit.patiently(lambda: _check_store(visit.log))
+                await visit.patiently(lambda: _check_choices(visit.log))
             yield visit
         finally:
             if visit.keeper is not None:
@@ -186,12 +186,16 @@ def away(arrival: Arrival, wait_s: float) -> str:
 
 
 async def _connect(arrival: Arrival, settings: LogSettings | None) -> JetStreamLog:
+    import msgspec
+
     from events.jetstream import JetStreamLog
     from events.log import LogError
     from events.stream import LogSettings
+    from services.signing import keyring_of
 
     _to_stderr()
     settings = settings or LogSettings(connect_timeout_s=CONNECT_S)
+    settings = msgspec.structs.replace(settings, keyring=keyring_of())
     tls = None
     if not arrival.embedded:
         from services.access import tls_context
@@ -233,14 +237,19 @@ async def _check_made(log: JetStreamLog, arrival: Arrival) -> None:
         raise
 
 
-async def _check_store(log: JetStreamLog) -> None:
-    """Raise ``StoreMismatch`` if the log's store is not ours; where no log is yet, none is."""
+async def _check_choices(log: JetStreamLog) -> None:
+    """Raise ``StoreMismatch`` or ``KeysRefused`` if the log's store or keys are not ours.
+
+    Where no log is yet, none is chosen.
+    """
     from events.jetapi import NO_STREAM, Refused
     from events.log import LogUnavailable
+    from services.signing import check_keys
     from services.stores import check_store, chosen_store
 
     try:
         await check_store(log, chosen_store())
+        await check_keys(log)
     except LogUnavailable as error:
         if not (isinstance(error.__cause__, Refused) and error.__cause__.code == NO_STREAM):
             raise

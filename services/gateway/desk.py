@@ -18,6 +18,7 @@ from adapters.base import ArtifactStore
 from config import Config, parse_request
 from config.wording import shown
 from events.job import Job, JobStatus, fold
+from events.link import placed
 from events.log import EventLog, Recorded
 from events.subjects import is_token
 from events.types import Problem, RenderPlanned, RenderRejected, RenderRequested
@@ -158,9 +159,19 @@ class Desk:
         return fold(job_id, (recorded for recorded in history if recorded.seq <= seq))
 
     async def history(self, job_id: str, after: int) -> Sequence[Recorded]:
-        """The job's messages above a sequence."""
+        """The job's messages above a sequence; ``Refused`` where nobody asked for it."""
         await self.job(job_id)
-        return await self.log.read(job_id, after=after)
+        return await self.read(job_id, after=after)
+
+    async def read(self, job_id: str, *, after: int, at_least: int = 0) -> tuple[Recorded, ...]:
+        """The messages above a sequence, each seen at its place in the whole.
+
+        What is signed and was stored a second time is known by its place: then all is read.
+        """
+        found = await self.log.read(job_id, after=after, at_least=at_least)
+        if after and any(recorded.signer for recorded in found):
+            found = await self.log.read(job_id, at_least=found[-1].seq)
+        return tuple(recorded for recorded in placed(found) if recorded.seq > after)
 
 
 def _job_id(caller: str, idempotency: str) -> str:

@@ -131,6 +131,11 @@ class EventShape(BaseModel):
     id: str = Field(description="Its own id; empty for what is none of ours.")
     time: Time = Field(description="When it was stored.")
     data: dict[str, Any] = Field(description="What it carries, by its schema under schemas/.")
+    signed_by: str | None = Field(
+        default=None,
+        description="The service and the key that signed it, where the log's events are signed.",
+        examples=["planner/0123456789abcdef"],
+    )
 
 
 class PresetShape(Open):

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from events.job import evolve, initial_state
+from events.link import in_place
 from events.log import LogError
 from services.gateway.desk import Desk
 from services.views import event_view, is_over
@@ -40,11 +41,14 @@ async def job_events(desk: Desk, job_id: str, after: int) -> AsyncIterator[dict[
                 messages = ear.take()
                 if ear.missed:
                     ear.missed = False
-                    reached = max(tail_seq, ear.seq)
-                    messages = await desk.log.read(job_id, after=seen, at_least=reached)
-                for recorded in messages:
-                    if recorded.seq <= seen:
+                    reached = max(tail_seq, ear.seq, job.tail.seq)
+                    messages = await desk.read(job_id, after=seen, at_least=reached)
+                for message in messages:
+                    if message.seq <= seen:
                         continue
+                    # What the job knows already was read, and seen at its place.
+                    known = message.seq <= job.tail.seq
+                    recorded = message if known else in_place(job.tail, message)
                     job = evolve(job, recorded)
                     seen = recorded.seq
                     yield _event(event_view(recorded))
