@@ -21,14 +21,25 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tests.benchmarks import gateway, jobs, spine, study
+from tests.benchmarks import gateway, jobs, signatures, spine, study
 from tests.benchmarks.bars import Finding, table
 from tests.benchmarks.clients import JOB, JOBS
 from tests.benchmarks.gateway import Served
 from tests.benchmarks.jobs import Case, Media, Ran
 from tests.benchmarks.study import Finished, Yardstick
 
-PARTS = ("overlay", "hero", "meme", "long", "transitions", "startup", "spine", "state", "gateway")
+PARTS = (
+    "overlay",
+    "hero",
+    "meme",
+    "long",
+    "transitions",
+    "startup",
+    "spine",
+    "state",
+    "gateway",
+    "signatures",
+)
 MEMORY_MB_MOST = 600
 WALL_MOST = 1.25
 JOIN_MOST = 0.10
@@ -91,6 +102,8 @@ class Bench:
             self._state()
         if "gateway" in parts:
             self._gateway()
+        if "signatures" in parts:
+            self._signatures()
 
     def _job(self, case: Case, files: Media, rest: dict[str, float]) -> None:
         """A job and its yardstick in turn, some times; told is the one with the middle ratio."""
@@ -196,6 +209,21 @@ class Bench:
             }
             self.findings += waits(subject, found)
             self._say(subject)
+
+    def _signatures(self) -> None:
+        found = signatures.measure()
+        self.facts["signatures"] = asdict(found)
+        job = f"a job of {signatures.MESSAGES} messages"
+        self.findings += [
+            Finding("signatures", "signing an event adds", found.sign_us, "µs"),
+            Finding("signatures", "checking it first adds", found.check_us, "µs"),
+            Finding("signatures", f"{job}, read unsigned", found.load_plain_ms, "ms"),
+            Finding("signatures", f"{job}, read and checked", found.load_first_ms, "ms"),
+            Finding("signatures", f"{job}, read again", found.load_again_ms, "ms"),
+            Finding(
+                "signatures", "a message grows by", found.bytes_signed - found.bytes_plain, "bytes"
+            ),
+        ]
 
     def _made(self, name: str) -> Path:
         folder = self.folder / name

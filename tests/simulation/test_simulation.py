@@ -13,8 +13,18 @@ import pytest
 
 from events.faults import Fault, Faults
 from events.job import Job, JobStatus
-from events.link import flaws
-from events.types import Event, RenderCancelRequested, RenderCompleted, type_name
+from events.keys import Keyring
+from events.link import flaws, link, placed
+from events.log import Tail
+from events.types import (
+    Event,
+    Reason,
+    RenderCancelRequested,
+    RenderCompleted,
+    RenderFailed,
+    type_name,
+)
+from tests.signing import Keys
 from tests.simulation.world import World, in_jumping_time
 
 ALL_FAULTS = {
@@ -82,6 +92,55 @@ async def test_deaths_and_lies_end_in_the_same_bytes(tmp_path: Path, seed: int) 
     assert output_of(job) == expected
     assert job.downgrades == ()
     await history_is_sound(world)
+
+
+async def intrude(world: World, seen: list[str]) -> None:
+    """Somebody has messages stored all the time: old ones again, altered ones, made up ones."""
+    while True:
+        await asyncio.sleep(world.random.uniform(0.01, 0.15))
+        stored = world.log.message(world.random.randint(1, world.log.last_seq))
+        subject, headers, body = stored.subject, dict(stored.headers), stored.body
+        what = world.random.choice(["again", "altered", "unsigned", "made up", "another's"])
+        if what == "altered":
+            body = body.replace(b'"attempt":1', b'"attempt":2')
+        elif what == "unsigned":
+            headers.pop("pytoon-signature", None)
+        elif what != "again":
+            subject, headers, body = failing(world.keyring if what == "another's" else None)
+        world.log.publish_raw(subject, body, headers)
+        seen.append(what)
+
+
+def failing(keyring: Keyring | None) -> tuple[str, dict[str, str], bytes]:
+    """An end that nobody decided, unsigned or with the key of a service that may not say it."""
+    event = RenderFailed(job_id="film", reason=Reason.INTERNAL, detail="")
+    source = "pytoon/segment-renderer" if keyring else "pytoon/fallback-controller"
+    (draft,) = link(Tail(job_id="film"), [event], source=source, time_s=0.0, keyring=keyring)
+    return draft.subject, draft.headers, draft.body
+
+
+@pytest.mark.parametrize("seed", range(8))
+@in_jumping_time
+async def test_an_intruder_changes_no_signed_film(tmp_path: Path, seed: int) -> None:
+    """Deaths and lies as above, and forgeries without end: the same film all the same."""
+    expected = await undisturbed(tmp_path)
+    faults = Faults(chance=ALL_FAULTS, seed=seed)
+    world = World(tmp_path, seed, faults, restless=0.1, keyring=Keys().ring())
+    seen: list[str] = []
+    tasks = await world.start()
+    await world.ask("film")
+    tasks.append(asyncio.create_task(intrude(world, seen)))
+    job = await world.ended("film")
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert output_of(job) == expected
+    assert len(seen) > 5
+    world.log.faults = Faults()
+    history = tuple(placed(await world.log.read("film")))
+    ids = [entry.envelope.id for entry in history if entry.envelope]
+    assert len(ids) == len(set(ids))
+    assert all(" is forged: " in flaw for flaw in flaws(history))
 
 
 class DiesOnce(World):

@@ -21,9 +21,11 @@ from adapters.null import NullEngine, NullStudio
 from config import Config, load
 from events.faults import Faults
 from events.job import Job, fold
+from events.keys import Keyring
 from events.log import Consumer, EventLog, Recorded, Tail
 from events.memory import MemoryLog
 from events.notices import Noted, Posting
+from events.stream import LogSettings
 from events.types import Event, Reason
 from services.actor import Actor, Limits
 from services.composition import SERVICES, actors_of, durables
@@ -148,12 +150,14 @@ class World:
     deaths: int = 0
     renders: list[tuple[str, int, int]] = field(default_factory=list)
     limits: Limits = field(default_factory=Limits)
+    keyring: Keyring | None = None
 
     def __post_init__(self) -> None:
         """Make the log and the store."""
         self.random = random.Random(self.seed)
         self.config = null_config()
-        self.log = MemoryLog(faults=self.faults, clock=self.now)
+        settings = LogSettings(keyring=self.keyring)
+        self.log = MemoryLog(faults=self.faults, clock=self.now, settings=settings)
         self.store = FileStore(self.folder)
 
     def now(self) -> float:
