@@ -13,9 +13,12 @@ import pytest
 import yaml
 
 from config import load
+from events.keyfiles import TRUSTED as TRUSTED_FILE
+from events.writers import WRITERS
 from services.cli.operating import metrics_option, serve
 from services.gateway.keys import FILE_VARIABLE
 from services.permissions import USERS, password_variable
+from services.signing import SIGNING, TRUSTED
 
 ROOT = Path(__file__).parents[1]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))
@@ -72,6 +75,22 @@ def test_every_setting_is_one() -> None:
     for name in OURS:
         told = {key: str(value) for key, value in SERVICES[name]["environment"].items()}
         assert 3 == load(environ=told).log.replicas
+
+
+def test_each_service_signs_with_its_own_key() -> None:
+    """With compose.signed.yaml beside: nobody has another's key, and all trust the same."""
+    added = yaml.safe_load((ROOT / "compose.signed.yaml").read_text("utf-8"))
+    assert set(OURS) == set(added["services"])
+    folder = "/run/secrets"
+    for name, service in added["services"].items():
+        own = [f"{name}.key"] if name in WRITERS else []
+        assert ["trusted.json", *own] == service["secrets"]
+        signing = {SIGNING: folder} if own else {}
+        assert {TRUSTED: f"{folder}/{TRUSTED_FILE}", **signing} == service["environment"]
+    assert added["services"]["init"]["command"] == ["init", "--keys", f"{folder}/{TRUSTED_FILE}"]
+    files = {TRUSTED_FILE, *(f"{service}.key" for service in WRITERS)}
+    assert {file: {"file": f"./keys/{file}"} for file in files} == added["secrets"]
+    assert "/keys/" in (ROOT / ".gitignore").read_text("utf-8").splitlines()
 
 
 def test_commands_are_ours() -> None:
