@@ -33,6 +33,7 @@ from events.reading import Reader, at_leader, last_seq
 from events.stream import LogSettings
 from events.subjects import STREAM, dead_letter, job_filter, matches, subject_of
 from events.topics import is_posted, read_notice
+from events.trace import headers_of
 from events.types import Event, RenderRequested, event_id
 
 ASKS_MAX = 1000
@@ -198,17 +199,18 @@ def _failure(error: Refused) -> LogFull | LogUnavailable:
 
 
 async def publish_ask(
-    connection: Reader, settings: LogSettings, ask: Event, body: bytes
+    connection: Reader, settings: LogSettings, ask: Event, body: bytes, traceparent: str = ""
 ) -> Recorded:
     """Store a client's bare body, unlinked, or return what the same ask stored before."""
     subject = subject_of(ask)
     until_s = time.monotonic() + settings.append_timeout_s
     if isinstance(ask, RenderRequested):
         await _check_unused(connection, settings, ask.job_id)
-    expected_seq = 0
+    expected_seq, trace = 0, headers_of(traceparent)
     while True:
         try:
-            return await _publish_ask_once(connection, settings, ask, body, expected_seq)
+            headers = jetapi.expecting(expected_seq, subject) | trace
+            return await _publish_ask_once(connection, settings, ask, body, headers)
         except (Conflict, LogUnavailable) as error:
             if time.monotonic() >= until_s:
                 raise LogUnavailable(f"{subject} could not be stored: {error}") from error
@@ -224,10 +226,14 @@ async def _check_unused(connection: Reader, settings: LogSettings, job_id: str) 
 
 
 async def _publish_ask_once(
-    connection: Reader, settings: LogSettings, ask: Event, body: bytes, expected_seq: int
+    connection: Reader,
+    settings: LogSettings,
+    ask: Event,
+    body: bytes,
+    headers: dict[str, str],
 ) -> Recorded:
     subject, ask_id = subject_of(ask), event_id(ask)
-    headers = jetapi.expecting(expected_seq, subject) | {"Nats-Msg-Id": ask_id}
+    headers = headers | {"Nats-Msg-Id": ask_id}
     try:
         stored = jetapi.answer((await connection.request(subject, body, headers)).body)
     except Refused as error:
@@ -237,7 +243,7 @@ async def _publish_ask_once(
         if not stored.get("duplicate"):
             seq = int(stored["seq"])
             return record(
-                Message(seq=seq, subject=subject, headers={}, body=body, time_s=time.time())
+                Message(seq=seq, subject=subject, headers=headers, body=body, time_s=time.time())
             )
     for message in await at_leader(connection, subject, 0, count_max=ASKS_MAX):
         found = record(message, settings.keyring)

@@ -69,24 +69,29 @@ class Pytoon:
         finally:
             await log.close()
 
-    async def request(self, job_id: str, ask: Mapping[str, Any]) -> Recorded:
+    async def request(
+        self, job_id: str, ask: Mapping[str, Any], *, traceparent: str = ""
+    ) -> Recorded:
         """Ask for a film.  Asking again under one id returns the first request as stored.
 
         ``job_id`` is the caller's: 1 to 64 of A-Z a-z 0-9 _ -.  ValueError for another, and for
-        an ask that is no JSON.  Raises ``LogFull`` and ``LogUnavailable``.
+        an ask that is no JSON.  ``traceparent`` is the caller's span, as W3C writes it: the job
+        is then a part of its trace.  Raises ``LogFull`` and ``LogUnavailable``.
         """
-        return await self._ask(job_id, "render_requested", ask)
+        return await self._ask(job_id, "render_requested", ask, traceparent)
 
     async def cancel(self, job_id: str, why: str = "") -> Recorded:
         """Ask that no more be done; a film that is complete by then stays so."""
         return await self._ask(job_id, "render_cancel_requested", {"why": why})
 
-    async def _ask(self, job_id: str, kind: str, ask: Mapping[str, Any]) -> Recorded:
+    async def _ask(
+        self, job_id: str, kind: str, ask: Mapping[str, Any], traceparent: str = ""
+    ) -> Recorded:
         try:
             body = msgspec.json.encode(dict(ask))
         except (TypeError, OverflowError, RecursionError) as error:
             raise ValueError(f"the {kind} cannot be written as JSON: {error}") from error
-        return await self.log.publish_ask(job_id, kind, body)
+        return await self.log.publish_ask(job_id, kind, body, traceparent=traceparent)
 
     def events(self, job_id: str, after: int = 0) -> AsyncIterator[Recorded]:
         """The job's messages above sequence ``after``, then each as it is stored, without end."""

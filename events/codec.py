@@ -22,6 +22,7 @@ import msgspec
 from events.log import Envelope, UnknownVersion
 from events.spec import Struct
 from events.subjects import TYPES, Parsed, checked_job_id, is_token, parse
+from events.trace import HEADER, found_in
 from events.types import (
     CLIENT_ASKS,
     EVENT_TYPES,
@@ -113,7 +114,7 @@ def encode_envelope(envelope: Envelope) -> dict[str, str]:
         "pytoon-causation": envelope.causation,
     }
     if envelope.traceparent:
-        headers["traceparent"] = envelope.traceparent
+        headers[HEADER] = envelope.traceparent
     return headers
 
 
@@ -270,7 +271,7 @@ def _decode_envelope(headers: Mapping[str, str]) -> Envelope:
         prev=prev,
         job_seq=_number(headers, "pytoon-job-seq"),
         causation=headers.get("pytoon-causation", ""),
-        traceparent=headers.get("traceparent", ""),
+        traceparent=found_in(headers),
     )
 
 

@@ -349,14 +349,16 @@ class JetStreamLog:
         """The job's last sequence, at the leader; 0 where it has none."""
         return await last_seq(self.connection, job_filter(job_id))
 
-    async def publish_ask(self, job_id: str, type_token: str, body: bytes) -> Recorded:
+    async def publish_ask(
+        self, job_id: str, type_token: str, body: bytes, *, traceparent: str = ""
+    ) -> Recorded:
         """Publish a client's bare body, or return what this ask stored before."""
         ask = decode_ask(job_id, type_token, body)
         if isinstance(ask, RenderRequested):
             usage = await self.usage()
             if usage.fullness >= self.settings.asks_up_to:
                 raise LogFull(usage.refusal)
-        return await publish_ask(self.connection, self.settings, ask, body)
+        return await publish_ask(self.connection, self.settings, ask, body, traceparent)
 
     async def read(
         self, job_id: str, *, after: int = 0, at_least: int = 0, first_seq: int = 0

@@ -81,6 +81,8 @@ def evolve(job: Job, recorded: Recorded) -> Job:
     else:
         job = apply(job, recorded.event, recorded.time_s)
     tail = advanced(job.tail, recorded)
+    if job.requested is recorded.event:
+        return msgspec.structs.replace(job, tail=tail, traceparent=recorded.traceparent)
     return msgspec.structs.replace(job, tail=tail)
 
 

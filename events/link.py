@@ -23,6 +23,7 @@ from events.codec import VERSION, Message, decode, encode_body, encode_envelope,
 from events.log import Envelope, Heard, Recorded, Tail, UnknownVersion
 from events.spec import Struct
 from events.subjects import subject_of
+from events.trace import found_in
 from events.types import (
     Event,
     Foreign,
@@ -67,6 +68,7 @@ class Draft(Struct, frozen=True, kw_only=True):
             digest=self.digest,
             body=self.body,
             envelope=self.envelope,
+            traceparent=self.envelope.traceparent,
             signer=self.signer,
         )
 
@@ -109,6 +111,7 @@ def record(message: Message, keyring: Keyring | None = None) -> Recorded:
         digest=digest(message.subject, message.headers, message.body),
         body=message.body,
         envelope=envelope,
+        traceparent=found_in(message.headers),
         signer=signer if envelope is not None else "",
     )
 

@@ -79,6 +79,7 @@ class Recorded(Struct, frozen=True, kw_only=True):
     ``time_s`` is when the server stored it, in seconds since the epoch; ``digest`` the sha256
     (hex) over subject, sorted ``ce-*`` and ``pytoon-*`` headers and body; ``envelope`` is None
     for a client's bare ask and for most of what is foreign; ``body`` is as it was stored.
+    ``traceparent`` is the header of that name, unread: a bare ask may have one, too.
     ``signer`` is the service and the key that signed it, such as ``planner/0123456789abcdef``,
     where keys are configured and the signature is good; else it is empty.
     """
@@ -91,6 +92,7 @@ class Recorded(Struct, frozen=True, kw_only=True):
     digest: str
     body: bytes
     envelope: Envelope | None = None
+    traceparent: str = ""
     signer: str = ""
 
 
@@ -208,10 +210,13 @@ class EventLog(Protocol):
         Raises ``Conflict``, ``LogUnavailable`` or ``LogFull``.
         """
 
-    async def publish_ask(self, job_id: str, type_token: str, body: bytes) -> Recorded:
+    async def publish_ask(
+        self, job_id: str, type_token: str, body: bytes, *, traceparent: str = ""
+    ) -> Recorded:
         """Publish a client's bare JSON body (``render_requested``, …), unlinked.
 
-        Idempotent by job and type: asking again returns what was stored first.
+        Idempotent by job and type: asking again returns what was stored first.  ``traceparent`` is
+        sent along as a header, and left out where it is none.
         """
 
     async def read(

@@ -61,6 +61,7 @@ from events.subjects import (
     type_filter,
 )
 from events.topics import is_posted, last_genuine, read_notice
+from events.trace import headers_of
 from events.types import Event, RenderRequested, event_id
 
 _logger = structlog.get_logger(__name__)
@@ -269,7 +270,9 @@ class MemoryLog:
         keyring = self.settings.keyring
         return drafted(posting, source=source, time_s=self.clock(), keyring=keyring)
 
-    async def publish_ask(self, job_id: str, type_token: str, body: bytes) -> Recorded:
+    async def publish_ask(
+        self, job_id: str, type_token: str, body: bytes, *, traceparent: str = ""
+    ) -> Recorded:
         """Publish a client's bare body, or return what this ask stored before."""
         await asyncio.sleep(0)
         ask = decode_ask(job_id, type_token, body)
@@ -288,7 +291,7 @@ class MemoryLog:
         usage = await self.usage()
         if isinstance(ask, RenderRequested) and usage.fullness >= self.settings.asks_up_to:
             raise LogFull(usage.refusal)
-        return self.recorded(self._store(text, {}, body))
+        return self.recorded(self._store(text, headers_of(traceparent), body))
 
     async def read(
         self, job_id: str, *, after: int = 0, at_least: int = 0, first_seq: int = 0

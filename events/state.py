@@ -125,6 +125,8 @@ class Job(Struct, frozen=True, kw_only=True):
     tail: Tail
     requested: RenderRequested | None = None
     requested_s: float = 0.0
+    traceparent: str = ""
+    """With which it was asked for, unread."""
     spec: RenderSpec | None = None
     planned_s: float = 0.0
     segments: tuple[SegmentState, ...] = ()

@@ -30,9 +30,10 @@ _PROGRESS = "progress"
 _ABOUT = f"""\
 Films are asked for, made and told of by messages.  The stream {STREAM} holds everything but
 progress; what is on it stays, and is read from its beginning or followed.  A client publishes the
-three asks without any header, as JetStream publishes, and follows the rest by a consumer of its
-own.  Everything else is published by services alone, each message linked to the one before it by
-its headers.  What a consumer was handed and nobody could read lies in the stream {DEAD_LETTERS}.
+three asks, which need no header, as JetStream publishes, and follows the rest by a consumer of
+its own.  Everything else is published by services alone, each message linked to the one before it
+by its headers.  What a consumer was handed and nobody could read lies in the stream
+{DEAD_LETTERS}.
 """
 _TOLD = {
     "service": {"type": "string", "description": "Whose work it is."},
@@ -60,9 +61,13 @@ _CHAIN = {
     "pytoon-prev": "The sha256 of the job's message before it; empty for the first.",
     "pytoon-job-seq": "The stream's sequence of the job's first message; 0 where none was stored.",
     "pytoon-causation": "The id of the event that led to it.",
-    "traceparent": "Of W3C's trace context, where the request had one.",
+    "traceparent": "Of W3C's trace context: the job's trace, and the span that wrote it.",
 }
 """What an event of a job has besides: notices are no history, and nothing links them."""
+_ASKED = (
+    "Of W3C's trace context: the client's span."
+    "  A film that is asked for with one is a part of its trace."
+)
 
 _SIGNED = {
     "pytoon-key": "Of a signed message: the first 16 hex digits of the sha256 of the public key.",
@@ -158,8 +163,9 @@ def _message(kind: type, schema: str) -> dict[str, Any]:
         "payload": {"schemaFormat": FORMAT, "schema": {"$ref": f"./{schema}"}},
     }
     if name in CLIENT_ASKS:
-        # What a client asks needs no header, and has none.
-        return told
+        # What a client asks needs no header, and may have this one.
+        headers = {"traceparent": {"type": "string", "description": _ASKED}}
+        return told | {"headers": {"type": "object", "properties": headers}}
     about = _HEADERS | (_CHAIN if folder == "events" else _AFTER) | _SIGNED
     headers = {key: {"type": "string", "description": text} for key, text in about.items()}
     return told | {"headers": {"type": "object", "properties": headers}}
@@ -170,7 +176,7 @@ def _operations() -> Iterator[tuple[str, dict[str, Any]]]:
     names = [type_name(kind) for kind in EVENT_TYPES]
     for name in names:
         if name in CLIENT_ASKS:
-            yield _operation("client", "send", name, "A client asks; it wants no header.")
+            yield _operation("client", "send", name, "A client asks; it needs no header.")
     for name in (*names, *(notice_name(kind) for kind in NOTICE_TYPES), _PROGRESS):
         yield _operation("client", "receive", name, "A client may follow it; nobody has to.")
     for service, types in _woken().items():

@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 
+from adapters.spans import SPANS, Attribute
 from config import SHIPPED, RenderRequest, shipped
 from events.notices import NOTICE_TYPES, notice_name, notice_subjects
 from events.types import CLIENT_ASKS, ENDS, EVENT_TYPES, type_name
@@ -70,6 +71,7 @@ def pages() -> dict[str, str]:
         "metrics.md": _metrics(),
         "presets.md": _presets(),
         "request.md": _request(),
+        "traces.md": _traces(),
     }
 
 
@@ -160,6 +162,25 @@ def _metrics() -> str:
         for name, kind, labels, told in Metrics().documented()
     )
     return _page("Metrics", intro, _table(("metric", "kind", "labels", "meaning"), rows))
+
+
+def _traces() -> str:
+    intro = (
+        "What a service sends to a collector, where its operator has named one"
+        " ([Trace a job](../howto/trace-a-job.md)).\n"
+        "Any of them may have `error.type`, too.\n"
+        "No attribute holds a prompt, a caption, an address or the content of a picture, a key, or"
+        " the message of an error."
+    )
+    parts = []
+    for spec in SPANS:
+        told = SENTENCE.sub(r"\1\n", spec.told)
+        names = ", ".join(f"`{attribute}`" for attribute in spec.attributes)
+        facts = f"Kind `{spec.kind}`; told by {spec.who}.\nAttributes: {names}."
+        parts.append(f"## {spec.name}\n\n{told}\n\n{facts}")
+    rows = ((f"`{attribute}`", attribute.told) for attribute in Attribute)
+    table = _table(("attribute", "what it is"), rows)
+    return _page("Traces", intro, *parts, f"## Attributes\n\n{table}")
 
 
 def _presets() -> str:

@@ -44,6 +44,14 @@ async def test_ask_and_wait() -> None:
     assert ["a"] == [item.job_id for item in await client.jobs()]
 
 
+async def test_a_request_is_a_part_of_the_callers_trace() -> None:
+    """Where the caller names its span."""
+    client = Pytoon(MemoryLog())
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    await client.request("a", {}, traceparent=trace)
+    assert trace == (await client.replay("a")).traceparent
+
+
 async def test_waiting_has_an_end() -> None:
     """A job that does not end in time is a TimeoutError."""
     client = Pytoon(MemoryLog())

@@ -129,6 +129,16 @@ def test_a_second_request_with_another_body_is_a_problem() -> None:
     assert "another body" in job.problems[0]
 
 
+def test_the_trace_is_that_of_the_request_that_counts() -> None:
+    """A second one, and whatever else a message came with, changes nothing of it."""
+    asks = [
+        msgspec.structs.replace(recorded, traceparent=f"t{number}")
+        for number, recorded in enumerate(history(requested(), requested(seed=2), planned()))
+    ]
+    assert "t0" == fold(JOB, asks).traceparent
+    assert "" == fold(JOB, history(requested())).traceparent
+
+
 def test_the_same_request_again_is_no_problem() -> None:
     """Asking twice is how a client makes sure."""
     assert job_after(requested(), requested()).problems == ()

@@ -89,6 +89,13 @@ def test_a_batch_is_linked_within() -> None:
         assert record(stored) == draft.stored(9, 1.0)
 
 
+def test_a_trace_is_no_part_of_the_chain() -> None:
+    """Id and digest are the same under any span, and the chain is whole without the header."""
+    told = (link(Tail(job_id="a"), EVENTS, source="p", time_s=0.5, traceparent=t) for t in "xy")
+    first, second = ([(draft.envelope.id, draft.digest) for draft in drafts] for drafts in told)
+    assert first == second
+
+
 def test_a_whole_chain_has_no_flaws() -> None:
     """Bare and foreign messages are links as well."""
     assert () == flaws(chain())
