@@ -56,6 +56,7 @@ SECTIONS = (
     "log",
     "runtime",
     "gateway",
+    "traces",
 )
 """The sections of ``defaults.yaml``."""
 

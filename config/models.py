@@ -229,6 +229,12 @@ class GatewaySettings(Model):
     stop_s: Positive
 
 
+class TraceSettings(Model):
+    """Bounds of sending traces, besides those of OpenTelemetry's own variables."""
+
+    flush_s: Positive
+
+
 class SafeBox(Model):
     """The edges of the box that no platform covers; pixels of the finished frame."""
 
@@ -391,6 +397,7 @@ class Config(Model):
     log: LogLimits
     runtime: Runtime
     gateway: GatewaySettings
+    traces: TraceSettings
     delivery: Delivery
     presets: Annotated[dict[str, Preset], Field(min_length=1)]
     engines: Annotated[tuple[EngineSettings, ...], Field(min_length=1)]

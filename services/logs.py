@@ -1,7 +1,8 @@
 """Structured logs: for a person on a terminal, one JSON object a line everywhere else.
 
 Services log through ``structlog.get_logger()`` with facts as keywords; ``bound`` adds what every
-line of a piece of work shares (job, segment, attempt, engine, event id).  What libraries log by
+line of a piece of work shares (job, segment, attempt, engine, event id).  For a program there are
+trace and span, too: by them lines, events and spans are found together.  What libraries log by
 the standard ``logging`` goes the same way.  A file that is logged to is bounded: it is rolled over
 at ``FILE_BYTES_MAX``.
 """
@@ -20,10 +21,12 @@ import structlog
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from adapters.tracing import Span
+
 FILE_BYTES_MAX = 8 * 1024 * 1024
 FILES_KEPT = 3
 
-_LIBRARIES_QUIETED = ("nats", "asyncio", "httpx", "httpcore", "websockets")
+_LIBRARIES_QUIETED = ("nats", "asyncio", "httpx", "httpcore", "websockets", "urllib3")
 """Their reconnects and the like are told by us where they matter; and they would tell addresses
 and headers with keys in them.
 """
@@ -101,7 +104,21 @@ def _shared_steps(*, for_person: bool) -> list[structlog.typing.Processor]:
             fmt="%H:%M:%S" if for_person else "iso", utc=not for_person
         ),
         structlog.processors.StackInfoRenderer(),
+        *([] if for_person else [_with_span]),
     ]
+
+
+def _with_span(
+    logger: structlog.typing.WrappedLogger, method: str, line: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Add the ids of the span that the line is written in."""
+    del logger, method
+    # Whoever is in a span has loaded it; logs are set up before anything else is.
+    tracing = sys.modules.get("adapters.tracing")
+    span: Span | None = tracing.current() if tracing else None
+    if span is not None and span.context.trace_id:
+        line["trace_id"], line["span_id"] = span.context.trace_id, span.context.span_id
+    return line
 
 
 def _last_steps(*, for_person: bool) -> list[structlog.typing.Processor]:

@@ -17,6 +17,7 @@ from typing import Any
 
 import structlog
 
+from adapters.spans import Attribute
 from events.job import Job, accepts, apply, evolve, initial_state
 from events.log import (
     Conflict,
@@ -37,7 +38,9 @@ from events.notices import (
 )
 from events.spec import Struct
 from events.types import Event, Foreign, event_id, type_name
+from services import handling
 from services.actor import Actor, Command, Context, GiveBack, Limits, Wait
+from services.handling import SETTLED, WAITS, Handling
 from services.meter import Meter
 from services.work import ROUNDS_MAX, RunningWork
 
@@ -130,7 +133,7 @@ class Runtime:
         """Consume until ``stop`` is set; then let running work end, or give it back."""
         consumers = [await self._reader(durable.name, stop) for durable in self.actor.durables]
         pulls = [
-            asyncio.create_task(self._pull(consumer, self._slots(durable.name), stop))
+            asyncio.create_task(self._pull(durable.name, consumer, stop))
             for durable, consumer in zip(self.actor.durables, consumers, strict=True)
             if consumer is not None
         ]
@@ -159,9 +162,10 @@ class Runtime:
     def _slots(self, durable: str) -> int:
         return self.actor.own_slots.get(durable, self.actor.slots)
 
-    async def _pull(self, consumer: Consumer, most: int, stop: asyncio.Event) -> None:
+    async def _pull(self, durable: str, consumer: Consumer, stop: asyncio.Event) -> None:
         # Each durable has slots of its own, and none is fetched for without a free one: what an
         # actor cannot take on now stays in the log for another process.
+        most = self._slots(durable)
         slots = asyncio.Semaphore(most)
         while not stop.is_set():
             await slots.acquire()
@@ -179,12 +183,12 @@ class Runtime:
                 for _ in range(held - len(deliveries)):
                     slots.release()
             for delivery in deliveries:
-                task = asyncio.create_task(self._settle(delivery, slots))
+                task = asyncio.create_task(self._settle(durable, delivery, slots))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
             await asyncio.sleep(0)
 
-    async def _settle(self, delivery: Delivery, slots: asyncio.Semaphore) -> None:
+    async def _settle(self, durable: str, delivery: Delivery, slots: asyncio.Semaphore) -> None:
         """Handle one message to its end; whatever happens, it is settled or comes again."""
         cause = delivery.recorded
         if cause.seq in self._under_way:
@@ -193,6 +197,7 @@ class Runtime:
             slots.release()
             return
         bound = self._logger.bind(**_facts(cause))
+        span = Handling(self.actor.name, durable, delivery)
         self.busy += 1
         self.meter.took_in_hand(delivery.deliveries)
         self._under_way.add(cause.seq)
@@ -201,18 +206,21 @@ class Runtime:
                 bound.warning("not readable", why=cause.event.why)
                 await delivery.dead_letter(cause.event.why)
                 return
-            wait = await self._handle(delivery)
+            wait = await self._handle(delivery, span)
             if wait is None:
                 await delivery.ack()
             else:
                 await delivery.nak(max(0.05, wait.until_s - self.clock()))
-        except asyncio.CancelledError:
+            span.end(SETTLED if wait is None else WAITS)
+        except asyncio.CancelledError as error:
             await _quietly(delivery.nak())
+            span.end("stopped", error)
             raise
         except GiveBack as back:
             self.meter.gave_back()
             bound.info("given back", why=str(back), delay_s=back.delay_s)
             await _quietly(delivery.nak(back.delay_s))
+            span.end("given back")
         except Exception as error:  # noqa: BLE001
             # The boundary of the actor: nothing that a message leads to may end the service.
             self.meter.gave_back()
@@ -221,19 +229,20 @@ class Runtime:
             report("not handled, will come again", why=f"{type(error).__name__}: {error}")
             delay_s = self.settings.retry_delay_s * 2 ** min(delivery.deliveries, 10)
             await _quietly(delivery.nak(min(delay_s, self.settings.retry_delay_max_s)))
+            span.end("given back", error)
         finally:
             self._under_way.discard(cause.seq)
             self.busy -= 1
             self.meter.let_go()
             slots.release()
 
-    async def _handle(self, delivery: Delivery) -> Wait | None:
+    async def _handle(self, delivery: Delivery, span: Handling) -> Wait | None:
         """Decide, perform and append until the fold lacks nothing that this message can bring."""
         outcomes: list[Event] = []
         performed: set[type[Command]] = set()
         for _ in range(ROUNDS_MAX):
             try:
-                settled, commands, wait = await self._advance(delivery, outcomes)
+                settled, commands, wait = await self._advance(delivery, span, outcomes)
             except LogUnavailable as error:
                 if not outcomes:
                     raise
@@ -251,13 +260,14 @@ class Runtime:
         raise Conflict(msg)
 
     async def _advance(
-        self, delivery: Delivery, outcomes: Sequence[Event]
+        self, delivery: Delivery, span: Handling, outcomes: Sequence[Event]
     ) -> tuple[bool, Sequence[Command], Wait | None]:
         """Load, decide, append.  False first: a conflict, everything is to be decided again."""
         cause = delivery.recorded
         async with self.alone(cause.job_id):
             hint = cause.envelope.job_seq if cause.envelope else 0
             job = await self.cache.load(cause.job_id, at_least=cause.seq, hint=hint)
+            span.begin(job)
             context = await self._context(job, delivery)
             batch, commands, wait = self._decide(job, delivery.recorded, context, outcomes)
             if batch and not await self.append(job, batch, cause):
@@ -331,23 +341,27 @@ class Runtime:
     ) -> bool:
         """Append; False on a conflict."""
         causation = cause.envelope.id if cause.envelope else str(cause.seq)
-        traceparent = cause.envelope.traceparent if cause.envelope else ""
         started_s = time.perf_counter()
-        try:
-            stored = await self.log.append(
-                job.tail,
-                batch,
-                source=f"pytoon/{self.actor.name}",
-                causation=causation,
-                traceparent=traceparent,
-                notices=notices,
-            )
-        except Conflict:
-            self.meter.conflicted()
-            return False
-        took_s = time.perf_counter() - started_s
-        self.meter.appended(job, batch, now_s=self.clock(), took_s=took_s)
-        self.cache.advance(job, stored)
+        with handling.appending(job.job_id, batch) as span:
+            try:
+                stored = await self.log.append(
+                    job.tail,
+                    batch,
+                    source=f"pytoon/{self.actor.name}",
+                    causation=causation,
+                    traceparent=span.traceparent,
+                    notices=notices,
+                )
+            except Conflict:
+                span.note({Attribute.OUTCOME: "conflict"})
+                self.meter.conflicted()
+                return False
+            span.note({Attribute.OUTCOME: "stored"})
+        took_s, now_s = time.perf_counter() - started_s, self.clock()
+        self.meter.appended(job, batch, now_s=now_s, took_s=took_s)
+        after = self.cache.advance(job, stored)
+        if after.end is not None:
+            handling.ended(after, now_s)
         for event in batch:
             self._logger.info(
                 type_name(event), job=job.job_id, event_id=event_id(event), **_told(event)
@@ -360,7 +374,9 @@ class Runtime:
         work = RunningWork(self, job, cause, await self._context(job, delivery))
         beat = asyncio.create_task(self._keep(delivery, work))
         try:
-            events: Sequence[Event] = await self.actor.perform(command, work)
+            with handling.performing(command) as span:
+                events: Sequence[Event] = await self.actor.perform(command, work)
+                handling.performed(span, events)
             return events
         finally:
             beat.cancel()

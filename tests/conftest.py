@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
+from adapters import tracing
 from tests.broker import NatsServer
+from tests.recorder import MemoryRecorder
 
 _loop = asyncio.new_event_loop()
 """The main thread's loop outside of tests: pytest-asyncio would make one and leave it open."""
@@ -34,3 +37,12 @@ async def nats_server(tmp_path: Path) -> AsyncIterator[NatsServer]:
         yield await server.start()
     finally:
         server.kill()
+
+
+@pytest.fixture
+def recorder() -> Iterator[MemoryRecorder]:
+    """What records this test's spans."""
+    made = MemoryRecorder()
+    tracing.record_with(made)
+    yield made
+    tracing.record_with(None)

@@ -81,6 +81,7 @@ class ComfyGenerator:
             folder,
             ledger,
             progress,
+            engine=self.name,
             workflow=self._workflow(ask),
             options=self.options,
             pool=self.pool,

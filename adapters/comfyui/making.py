@@ -13,9 +13,11 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
+from adapters import spans, tracing
 from adapters.base import Ledger, ProgressCallback, Showing
 from adapters.comfyui.attempts import Handle, Try, handle_of, made_try, possible_tries
 from adapters.comfyui.client import Client, Refused, Seen, ServerFault, ServerSilent
@@ -27,6 +29,7 @@ from adapters.comfyui.options import ComfyOptions
 from adapters.comfyui.pool import Pool, Server
 from adapters.comfyui.workflows import SEEDS, Shape, Workflow
 from adapters.generation import Clip, ClipAsk
+from adapters.spans import Attribute, Facts
 from adapters.workers import WorkerPool
 from events.job import Generation
 from events.spec import Warned
@@ -48,6 +51,7 @@ class Making:
         ledger: Ledger,
         progress: ProgressCallback,
         *,
+        engine: str,
         workflow: Workflow,
         options: ComfyOptions,
         pool: Pool,
@@ -57,6 +61,7 @@ class Making:
         self._folder = folder
         self._ledger = ledger
         self._progress = progress
+        self._engine = engine
         self._workflow = workflow
         self._options = options
         self._pool = pool
@@ -131,7 +136,7 @@ class Making:
                     work = await self._posted(server, work)
                     self.sent = (server, work)
                 listener.prompt_id = work.prompt_id
-                seen = await Follower(
+                follower = Follower(
                     client,
                     work.prompt_id,
                     listener,
@@ -139,12 +144,26 @@ class Making:
                     started_s=self._started_s,
                     resumed=resumed,
                     report=partial(self._report, listener),
-                ).to_end()
-        return await self._fetched(client, work, seen)
+                )
+                with tracing.span(spans.POLL, self._asked_of(server)):
+                    seen = await follower.to_end()
+        with tracing.span(spans.DOWNLOAD, self._asked_of(server)):
+            return await self._fetched(client, work, seen)
+
+    def _asked_of(self, server: Server) -> Facts:
+        host = urlsplit(server.client.url).hostname or ""
+        return {Attribute.ENGINE: self._engine, Attribute.SERVER: host}
 
     async def _posted(self, server: Server, work: Try) -> Try:
         """Hand in the picture and the graph; returns the try with the server's id for it."""
-        client = server.client
+        with tracing.span(spans.CREATE, self._asked_of(server)):
+            given = await self._created(server.client, work)
+        work = msgspec.structs.replace(work, prompt_id=given)
+        await self._note(server, work)
+        return work
+
+    async def _created(self, client: Client, work: Try) -> str:
+        """Ask for the clip; returns the server's id for it."""
         try:
             graph = self._workflow.filled(await self._values(client, work))
         except (ServerSilent, ServerFault) as error:
@@ -152,16 +171,13 @@ class Making:
         except Refused as error:
             raise _refusal(error) from error
         try:
-            given = await client.submit(graph, work.key, work.key.replace("-", ""))
+            return await client.submit(graph, work.key, work.key.replace("-", ""))
         except (ServerSilent, ServerFault) as error:
             if isinstance(error, ServerSilent) and not error.sent:
                 raise Trouble(Reason.UNAVAILABLE, str(error), again=True, rest=True) from error
-            given = await self._arrived(client, work, error)
+            return await self._arrived(client, work, error)
         except Refused as error:
             raise _refusal(error) from error
-        work = msgspec.structs.replace(work, prompt_id=given)
-        await self._note(server, work)
-        return work
 
     async def _values(self, client: Client, work: Try) -> dict[str, object]:
         """What is filled into the graph."""

@@ -19,10 +19,11 @@ from typing import Any, NamedTuple
 import httpx
 import structlog
 
+from adapters import spans, tracing
 from adapters.base import Capabilities, EngineFailure, Health, Ledger, ProgressCallback
 from adapters.generation import Clip, ClipAsk
 from adapters.hosted.asking import Asked, asked, fitting, key_of, recipe
-from adapters.hosted.client import Answer, Client, Foreign, NoAnswer, told
+from adapters.hosted.client import Answer, Client, Foreign, NoAnswer, split, told
 from adapters.hosted.declaration import Declaration
 from adapters.hosted.failures import failed, meaning
 from adapters.hosted.fetching import Fetched, Fetcher
@@ -32,6 +33,7 @@ from adapters.hosted.handles import Handle, answered, read
 from adapters.hosted.options import HostedOptions
 from adapters.hosted.selecting import text
 from adapters.secret import Secret
+from adapters.spans import Attribute, Facts
 from adapters.workers import WorkerPool
 from events.job import Generation
 from events.spec import Archetype
@@ -168,12 +170,15 @@ class HostedGenerator:
             cancel=errand.cancel,
             report=_reporter(errand),
         )
-        look = await follower.to_success(wait_first=known is None)
-        fetched = await _waited_for(
-            self._fetcher.fetched(look, handle, follower, errand.folder),
-            errand.cancel,
-            cost=follower.cost_of(look),
-        )
+        with tracing.span(spans.POLL, self._asked_of()):
+            look = await follower.to_success(wait_first=known is None)
+        # Where the clip lies is for the service to say: the host is left out.
+        with tracing.span(spans.DOWNLOAD, {Attribute.ENGINE: self.name}):
+            fetched = await _waited_for(
+                self._fetcher.fetched(look, handle, follower, errand.folder),
+                errand.cancel,
+                cost=follower.cost_of(look),
+            )
         errand.progress(errand.ask.frames, errand.ask.frames)
         return Clip(
             path=fetched.path,
@@ -222,14 +227,18 @@ class HostedGenerator:
         more = {} if request.method == "GET" else {"json": wanted.body()}
         place, since_s = told(self._client.url(wanted.url())), self._clock()
         try:
-            answer = await self._client.ask(
-                request.method,
-                wanted.url(),
-                answer_s=create.answer_s,
-                fresh=True,
-                headers=headers,
-                **more,
-            )
+            with tracing.span(spans.CREATE, self._asked_of()) as span:
+                answer = await self._client.ask(
+                    request.method,
+                    wanted.url(),
+                    answer_s=create.answer_s,
+                    fresh=True,
+                    headers=headers,
+                    **more,
+                )
+                span.note({Attribute.STATUS: answer.status})
+                if answer.status not in create.accepted:
+                    span.fail(str(answer.status))
         except Foreign as error:
             raise failed(Reason.INVALID_REQUEST, str(error), cost=0.0) from error
         except NoAnswer as error:
@@ -249,6 +258,10 @@ class HostedGenerator:
             raise self._unknown(key, wanted.cost, place, answer.seen, since_s=since_s)
         await self._noted(errand, key, handle)
         return handle
+
+    def _asked_of(self) -> Facts:
+        host = split(self.declared.base_url).hostname or ""
+        return {Attribute.ENGINE: self.name, Attribute.SERVER: host}
 
     async def _noted(self, errand: _Errand, key: str, handle: Handle) -> None:
         """Store the handle; where nobody wants it any more, cancel the work."""

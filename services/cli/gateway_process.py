@@ -179,13 +179,14 @@ class Cord:
 
 
 async def _run(cord_fd: int, listening_fd: int) -> None:
+    from services import logs, traces
     from services.cli.daemon import run_actors, stop_on_signals
     from services.cli.serving import serving_at
     from services.gateway.keys import keyring
-    from services.logs import set_up
 
     cord, order = await Cord.take(socket.socket(fileno=cord_fd))
-    set_up(level=order["level"])
+    logs.set_up(level=order["level"])
+    end_traces = traces.set_up(os.environ)
     stop = asyncio.Event()
     stop_on_signals(stop)
     holding = asyncio.create_task(cord.hold(stop))
@@ -197,6 +198,7 @@ async def _run(cord_fd: int, listening_fd: int) -> None:
         await run_actors((), target, home, provision=False, beside=beside, stop=stop)
     finally:
         holding.cancel()
+        end_traces()
 
 
 if __name__ == "__main__":

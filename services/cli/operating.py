@@ -69,6 +69,7 @@ def up(
     """
     home = Home.find()
     _log_to(home if background else None, log_level)
+    _trace()
     metrics = None if background else _metrics(metrics_at)
     beside = gateway_apart(http, home, metrics) if metrics and not no_http else None
     if nats_url:
@@ -100,6 +101,7 @@ def serve(name: str, *, http: str, metrics_at: str | None, log_level: str, nats_
     """Run one service.  More of the same share the work."""
     home = Home.find()
     _log_to(None, log_level)
+    _trace()
     metrics = _metrics(metrics_at) if name == GATEWAY or metrics_at else None
     beside = gateway_here(http, home, metrics) if metrics and name == GATEWAY else None
     names = [] if name == GATEWAY else [name]
@@ -229,6 +231,13 @@ def _log_to(home: Home | None, level: str) -> None:
 
     file = home.logs / "services.log" if home else None
     set_up(level=os.environ.get("PYTOON_LOG_LEVEL", level), file=file)
+
+
+def _trace() -> None:
+    """Send traces until the command ends, if the environment names a collector."""
+    from services.traces import set_up
+
+    click.get_current_context().call_on_close(set_up(os.environ))
 
 
 def _idle_exit_s(*, background: bool) -> float | None:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 _Command = TypeVar("_Command", bound="Callable[..., Any]")
 
+TRACEPARENT = "TRACEPARENT"
+"""The environment's name for the span that a command is called in, as CI systems set it."""
+
 DEMO_PROMPT = "Sleep does the rest"
 DEMO_BEATS = ("Rosehip, squalane, vitamin E", "Three drops before bed")
 DEMO_CTA = "Try it tonight"
@@ -174,7 +177,9 @@ def ask_and_wait(
         files = await files_of(options, visit.store)
         body = body_of({**words, **files})
         stored = await visit.patiently(
-            lambda: visit.log.publish_ask(job_id, "render_requested", body)
+            lambda: visit.log.publish_ask(
+                job_id, "render_requested", body, traceparent=os.environ.get(TRACEPARENT, "")
+            )
         )
         asked = True
         if stored.body != body and _differs(stored.body, body):

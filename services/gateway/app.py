@@ -18,6 +18,7 @@ from services.gateway.guard import LOOPBACK_NAMES, Guard
 from services.gateway.keys import Keyring
 from services.gateway.problems import away
 from services.gateway.routes import router
+from services.gateway.tracing import Traced
 from services.gateway.uploads import Uploads
 
 PAGE = Path(__file__).with_name("page")
@@ -63,7 +64,9 @@ def create_app(
     app.include_router(frames.router)
     problems.install(app)
     document.install(app, desk.config.presets, keys=bool(keys))
+    app.add_middleware(Traced)
     uploads = (limits.asset_bytes_max, limits.sound_bytes_max, limits.font_bytes_max)
+    # The last one is asked first: who is not let in leaves no span.
     app.add_middleware(Guard, keys=keys, bounds=config, upload_bytes_max=max(uploads), hosts=hosts)
     page = _Page(directory=PAGE)
     app.mount("/page", page, name="page")

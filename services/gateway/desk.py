@@ -14,7 +14,9 @@ from typing import Any, Protocol
 
 import msgspec
 
+from adapters import tracing
 from adapters.base import ArtifactStore
+from adapters.spans import Attribute
 from config import Config, parse_request
 from config.wording import shown
 from events.job import Job, JobStatus, fold
@@ -69,8 +71,12 @@ class Desk:
         """
         body = self._judged(ask)
         job_id = ask.get("job_id") or _job_id(caller, idempotency)
+        tracing.note({Attribute.JOB: job_id})
         stored = await self.log.publish_ask(
-            job_id, "render_requested", msgspec.json.encode({**body, "job_id": job_id})
+            job_id,
+            "render_requested",
+            msgspec.json.encode({**body, "job_id": job_id}),
+            traceparent=tracing.traceparent(),
         )
         event = stored.event
         first = (
@@ -131,7 +137,9 @@ class Desk:
         job = await self.job(job_id)
         if job.end is None and job.cancel is None:
             body = msgspec.json.encode({"why": why})
-            stored = await self.log.publish_ask(job_id, "render_cancel_requested", body)
+            stored = await self.log.publish_ask(
+                job_id, "render_cancel_requested", body, traceparent=tracing.traceparent()
+            )
             self.listing.note(job_id, stored.seq)
             job = await self.load(job_id, at_least=stored.seq)
         return job

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 import structlog
 
-from services.logs import bound, set_up
+from adapters import tracing
+from events.trace import TraceContext
+from services.logs import _shared_steps, _with_span, bound, set_up
 
 
 @pytest.fixture
@@ -73,3 +75,24 @@ def test_a_file_is_bounded(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert 4 == len(list(file.parent.iterdir()))
     assert 99 == _lines(file)[-1]["number"]
     assert 500 >= file.stat().st_size
+
+
+def test_a_line_tells_the_span_that_it_is_written_in(file: Path) -> None:
+    """So that lines, events and spans are found together; outside of a span there is none."""
+    logger = structlog.get_logger()
+    span = tracing.Span(TraceContext("a" * 32, "b" * 16))
+    token = tracing.enter(span)
+    logger.info("in it")
+    logging.getLogger("pytoon.server").warning("a library, too")
+    tracing.leave(token)
+    with tracing.within(None):
+        logger.info("in none")
+    logger.info("outside")
+    ids = [(line.get("trace_id"), line.get("span_id")) for line in _lines(file)]
+    assert [("a" * 32, "b" * 16)] * 2 + [(None, None)] * 2 == ids
+
+
+def test_a_person_is_told_no_ids() -> None:
+    """Seventy characters a line are nothing for a terminal."""
+    assert _with_span in _shared_steps(for_person=False)
+    assert _with_span not in _shared_steps(for_person=True)

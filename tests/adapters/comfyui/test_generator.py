@@ -8,9 +8,11 @@ import struct
 import time
 from pathlib import Path
 
+from adapters import tracing
 from adapters.base import EngineFailure, Preview, Showing
 from adapters.comfyui.attempts import made_try
 from events.job import Generation
+from events.trace import of_job
 from events.types import Reason
 from tests.adapters.comfyui.bench import (
     ASK,
@@ -26,6 +28,7 @@ from tests.adapters.comfyui.bench import (
 from tests.adapters.ledgers import MemoryLedger
 from tests.comfy.faults import Rule, drop
 from tests.comfy.server import ComfyServer
+from tests.recorder import MemoryRecorder
 
 
 async def test_a_clip_from_words(bench: Bench) -> None:
@@ -44,6 +47,22 @@ async def test_a_clip_from_words(bench: Bench) -> None:
     assert "a lighthouse at night" in texts(posted["prompt"], "CLIPTextEncode", "text")
     assert [7] == texts(posted["prompt"], "KSampler", "seed")
     assert ["pytoon/job-1/0-a1"] == texts(posted["prompt"], "SaveVideo", "filename_prefix")
+
+
+async def test_what_is_done_is_told_in_spans(bench: Bench, recorder: MemoryRecorder) -> None:
+    """Create, poll and download of each try, within the attempt; no prompt is told."""
+    bench.server.runs = ["oom"]
+    job, _ = of_job("job-1", "")
+    with tracing.within(job):
+        await bench.clip()
+    tries = ["create", "poll", "create", "poll", "download"]
+    assert tries == [span.name for span in recorder.spans]
+    assert {job} == {span.begun.parent for span in recorder.spans}
+    failed = [span.facts.get("error.type") for span in recorder.spans if span.failed]
+    assert [Reason.OUT_OF_MEMORY.value] == failed
+    asked = {"pytoon.engine": "local_comfyui", "server.address": "127.0.0.1"}
+    assert all(asked.items() <= span.facts.items() for span in recorder.spans)
+    assert ASK.prompt not in str(recorder.spans)
 
 
 async def test_the_id_is_in_the_log_before_it_is_posted(bench: Bench) -> None:

@@ -7,20 +7,24 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import av
 import pytest
 import structlog
 
+from adapters import tracing
 from adapters.base import EngineFailure
 from events.job import Generation
 from events.spec import Archetype
+from events.trace import of_job
 from events.types import Reason
 from tests.adapters.ledgers import MemoryLedger
-from tests.hosted.bench import ask, failure, generate, generator, make_still
+from tests.hosted.bench import BASE, ask, failure, generate, generator, make_still
 from tests.hosted.dialects import DIALECTS
 from tests.hosted.provider import KEY, PRICE, Provider
 from tests.hosted.transport import listening
+from tests.recorder import MemoryRecorder
 from tests.simulation.world import in_jumping_time
 
 ALL = tuple(DIALECTS)
@@ -60,6 +64,45 @@ async def test_a_clip_from_a_picture(
     )  # fmt: skip
     assert 1 == len(provider.bills)
     assert any(len(str(value)) > 100 for value in _leaves(provider.bills[0].asked))
+
+
+@in_jumping_time
+async def test_what_is_done_is_told_in_spans(
+    pair: Pairs, folder: Path, recorder: MemoryRecorder
+) -> None:
+    """Create, poll and download, within the attempt; neither prompt nor key nor address is."""
+    provider, made = pair("runway")
+    job, _ = of_job("job-1", "")
+    with tracing.within(job):
+        await generate(made, folder, MemoryLedger())
+    assert ["create", "poll", "download"] == [span.name for span in recorder.spans]
+    assert {job} == {span.begun.parent for span in recorder.spans}
+    create, poll, download = (span.facts for span in recorder.spans)
+    host = urlsplit(BASE).hostname
+    assert {
+        "pytoon.engine": "paid", "server.address": host, "http.response.status_code": 200
+    } == create  # fmt: skip
+    assert ({"pytoon.engine": "paid", "server.address": host}, {"pytoon.engine": "paid"}) == (
+        poll,
+        download,
+    )
+    assert not any(word in str(recorder.spans) for word in (KEY, "calm room", "work-1"))
+    assert provider.bills
+    await made.close()
+
+
+@in_jumping_time
+async def test_a_refusal_is_a_failed_span(
+    pair: Pairs, folder: Path, recorder: MemoryRecorder
+) -> None:
+    """By its status; nothing is polled then."""
+    provider, made = pair("runway")
+    provider.fault("create", "429 3")
+    with tracing.within(of_job("job-1", "")[0]):
+        await failure(made, folder, MemoryLedger())
+    (create,) = recorder.spans
+    assert (True, "429") == (create.failed, create.facts["error.type"])
+    await made.close()
 
 
 def _leaves(value: Any) -> list[Any]:

@@ -19,6 +19,7 @@ import pytest
 
 from services.cli.gateway_process import Cord
 from services.home import Home, is_alive
+from tests.collector import Collector
 from tests.end_to_end.shell import children_of
 from tests.services.cli.conftest import Person
 
@@ -33,9 +34,12 @@ class Up:
         self.person = person
         self.command = person.start("up", "--http", "127.0.0.1:0", **environ)
         assert self.command.stderr is not None
-        self.said = [self.command.stderr.readline()]
-        found = re.search(r"(http://\S+:[0-9]+)/", self.said[0])
-        assert found, self.said
+        self.said: list[str] = []
+        found = None
+        while found is None:
+            self.said.append(self.command.stderr.readline())
+            assert self.said[-1], self.said
+            found = re.search(r"Gateway: (http://\S+:[0-9]+)/", self.said[-1])
         self.client = httpx.Client(base_url=found.group(1), timeout=SOON_S)
         # What it says must be read, or it would stop.
         self._reading = threading.Thread(target=self._read, daemon=True)
@@ -100,6 +104,23 @@ def test_it_has_a_process_of_its_own_and_tells_the_services_metrics(up: Up) -> N
     assert told.headers["content-type"].startswith("text/plain; version=")
     assert 'pytoon_jobs_ended_total{state="completed"} 1.0' in told.text
     assert 'pytoon_queue_depth{durable="planner",state="waiting"}' in told.text
+
+
+def test_its_part_of_a_trace_is_sent_too(person: Person) -> None:
+    """The request's span comes from its process, and those of the job from the services'."""
+    trace_id, span_id = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+    with Collector() as collector:
+        up = Up(person, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
+        told = {"traceparent": f"00-{trace_id}-{span_id}-01"}
+        asked = up.client.post("/api/v1/jobs", json={**ASK, "job_id": "traced"}, headers=told)
+        assert asked.status_code == 202
+        accept = {"Accept": "text/event-stream"}
+        assert "event: end" in up.client.get("/api/v1/jobs/traced/events", headers=accept).text
+        # What is waiting is sent at the end, by both.
+        assert up.leave() == 0
+        (post,), (job,) = collector.named("POST /api/v1/jobs"), collector.named("job")
+    assert ("pytoon-gateway", trace_id, span_id) == (post.service, post.trace_id, post.parent_id)
+    assert (trace_id, post.span_id) == (job.trace_id, job.parent_id)
 
 
 def test_one_that_dies_is_told_and_started_again_while_clients_wait(up: Up) -> None:
