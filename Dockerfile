@@ -10,7 +10,7 @@ COPY services services
 COPY schemas schemas
 # Nothing is installed later, so there is no pip where it runs.
 RUN python -m venv --without-pip /opt/pytoon \
- && python -m pip --python /opt/pytoon/bin/python install --no-cache-dir -c constraints.txt '.[s3,sign]'
+ && python -m pip --python /opt/pytoon/bin/python install --no-cache-dir -c constraints.txt '.[s3,sign,traces]'
 
 FROM python:3.11-slim
 # What skia links against; Chinese, Japanese and Korean come from the system, all other fonts ship.

@@ -16,7 +16,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ import pytest
 import yaml
 
 from tests.cluster import free_ports
+from tests.collector import Collector
 from tests.end_to_end.film_checks import check_film
 
 ROOT = Path(__file__).parents[2]
@@ -31,6 +32,8 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 NODES = [name for name in SERVICES if name.startswith("nats-")]
 OURS = [name for name, service in SERVICES.items() if "pytoon" in service["image"]]
+OPTIONAL = re.compile(r"(?<!\$)\$\{(\w+):-([^}]*)\}")
+"""A variable of whoever calls compose, and what it is where nobody has set it."""
 KEY = "a-key-of-this-test"
 REQUEST = {
     "preset_id": "meme_fast",
@@ -42,10 +45,11 @@ MADE_S = 120.0
 
 
 class ByHand:
-    """The services of the file as processes of this machine."""
+    """The services of the file as processes of this machine, ``told`` as compose's environment."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, told: Mapping[str, str]) -> None:
         self.folder = folder
+        self._set = told
         ports = iter(free_ports(3 * len(NODES) + len(OURS)))
         self._ports = {
             (name, port): next(ports) for name in NODES for port in ("4222", "6222", "8222")
@@ -65,6 +69,7 @@ class ByHand:
 
     def mapped(self, name: str, text: str) -> str:
         """A text of the file, as compose reads it and as it is for this machine."""
+        text = OPTIONAL.sub(lambda found: self._set.get(found[1], found[2]), text)
         text = text.replace("$$", "$")
         for node in NODES:
             for port in ("4222", "6222"):
@@ -161,9 +166,16 @@ class ByHand:
 
 
 @pytest.fixture
-def by_hand(tmp_path: Path) -> Iterator[ByHand]:
+def collector() -> Iterator[Collector]:
+    """Where traces go, if somebody names it."""
+    with Collector() as collecting:
+        yield collecting
+
+
+@pytest.fixture
+def by_hand(tmp_path: Path, collector: Collector) -> Iterator[ByHand]:
     """Nothing started yet; all that is started is stopped."""
-    services = ByHand(tmp_path)
+    services = ByHand(tmp_path, {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url})
     try:
         yield services
     finally:
@@ -173,7 +185,9 @@ def by_hand(tmp_path: Path) -> Iterator[ByHand]:
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 @pytest.mark.skipif(shutil.which("wget") is None, reason="the servers' health check is by wget")
-def test_what_the_file_starts_makes_a_film(by_hand: ByHand, tmp_path: Path) -> None:
+def test_what_the_file_starts_makes_a_film(
+    by_hand: ByHand, collector: Collector, tmp_path: Path
+) -> None:
     """(30 s.) In its order: healthy servers, ``init``, services; each healthy; a film by REST."""
     for name in NODES:
         by_hand.start(name)
@@ -206,3 +220,8 @@ def test_what_the_file_starts_makes_a_film(by_hand: ByHand, tmp_path: Path) -> N
     for name in (*NODES, *OURS):
         assert [] == [word for word in words if word in by_hand.said(name)], name
         assert "permissions violation" not in by_hand.said(name).lower()
+    # They are sent every few seconds.
+    collector.until(lambda: collector.named("POST /api/v1/jobs"))
+    (asked,) = collector.named("POST /api/v1/jobs")
+    traced = {f"pytoon-{name}" for name in served}
+    collector.until(lambda: traced <= {span.service for span in collector.of(asked.trace_id)})
