@@ -22,23 +22,18 @@ import av
 import msgspec
 import numpy as np
 from av.codec.codec import UnknownCodecError
-from av.codec.context import Flags
 from av.video.frame import PictureType
 
-from assembler.groups import Encode, groups_of, in_turn, one_by_one, side_by_side
 from assembler.planes import Frame
 from events.spec import EncoderProfile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from av.container import InputContainer, OutputContainer
-    from av.packet import Packet as AnyPacket
     from av.video.codeccontext import VideoCodecContext
     from av.video.stream import VideoStream
-
-    Packet = AnyPacket[Any]
 
 KEYFRAME_S_MAX = 2
 """Players seek to keyframes: there is one at least every two seconds."""
@@ -168,28 +163,24 @@ def encode_piece(
     height: int,
     quality: int = 0,
     mixed: bool = False,
-    beside: bool = False,
     on_frame: Callable[[int], None] | None = None,
 ) -> PieceInfo:
     """Encode exactly ``count`` frames of width by height into the MP4 file ``path``.
 
     ``quality`` lowers the crf by 4 for each step.  ``mixed`` tells frames that are each another
     mixture of two pictures: of those the last one tells nothing that helps with the next one, and
-    each is coded by itself.  With ``beside`` its groups of pictures are encoded side by side, and
-    the frames come ``in_turn``.  ``on_frame`` is told how many frames were taken after each of
-    them.  The same frames make the same bytes.  Raises ``EncodeError``.
+    each is coded by itself.  ``on_frame`` is told how many frames are done after each of them.
+    The same frames make the same bytes.  Raises ``EncodeError``.
     """
     crf = max(CRF_MIN, profile.crf - CRF_STEP * quality)
+    size = width, height, fps
     used = msgspec.structs.replace(profile, crf=crf)
-    groups = groups_in(count, fps, profile)
     if profile.codec == SOFTWARE and "vbv-bufsize" in profile.params:
-        buffer = round(buffer_s(count, fps) / len(groups) * profile.bitrate_max_kbps)
+        buffer = round(buffer_s(count, fps) * profile.bitrate_max_kbps)
         more = f":vbv-bufsize={buffer}{MIXED_PARAMS if mixed else ''}"
         used = msgspec.structs.replace(used, params=f"{profile.params}{more}")
-    given, size = _exactly(frames, count, on_frame), (width, height, fps)
     try:
-        _write(given, groups, str(path), used, size=size, keys=mixed, beside=beside)
-        next(given, None)
+        _encode(frames, count, str(path), used, size=size, keys=mixed, on_frame=on_frame)
         with open_packets(path) as container:
             fingerprint = fingerprint_of(container.streams.video[0])
     except (av.FFmpegError, UnknownCodecError) as error:
@@ -197,20 +188,10 @@ def encode_piece(
     return PieceInfo(count, fingerprint)
 
 
-def groups_in(count: int, fps: int, profile: EncoderProfile) -> tuple[range, ...]:
-    """The groups of pictures of a piece of ``count`` frames that are encoded by themselves.
-
-    Another encoder than libx264 sets its keyframes itself: its pieces are one group.
-    """
-    whole = profile.codec != SOFTWARE
-    return groups_of(count, count if whole else KEYFRAME_S_MAX * fps)
-
-
 def buffer_s(count: int, fps: int) -> float:
-    """Buffers of a piece of ``count`` frames, in seconds of the film's highest bit rate.
+    """Buffer of a piece of ``count`` frames, in seconds of the film's highest bit rate.
 
-    It is the sum over its groups, each of which has a buffer of its own.  With these no film has
-    more bits than its profile allows, whatever it shows.
+    With these no film has more bits than its profile allows, whatever it shows.
     """
     length_s = count / fps
     loan_s = LOAN_S if count < fps else -LOAN_S if count > fps else 0.0
@@ -257,84 +238,50 @@ def _identify(profile: EncoderProfile, size: tuple[int, int, int]) -> tuple[str,
     luma = np.full((height, width), 128, np.uint8)
     chroma = np.full((height // 2, width // 2), 128, np.uint8)
     target = io.BytesIO()
-    _write(iter([Frame(luma, chroma, chroma)]), (range(1),), target, profile, size=size)
+    _encode([Frame(luma, chroma, chroma)], 1, target, profile, size=size)
     target.seek(0)
     with av.open(target, format="mp4") as container:
         fingerprint = fingerprint_of(container.streams.video[0])
     return _library(target.getvalue()), fingerprint
 
 
-def _write(
-    frames: Iterator[Frame],
-    groups: Sequence[range],
+def _encode(
+    frames: Iterable[Frame],
+    count: int,
     target: Any,  # a path or a file object, as PyAV has it
     profile: EncoderProfile,
     *,
     size: tuple[int, int, int],
     keys: bool = False,
-    beside: bool = False,
+    on_frame: Callable[[int], None] | None = None,
 ) -> None:
-    """Encode groups and multiplex them; ``size`` is width, height and frames a second.
+    """Encode and multiplex; ``size`` is width, height and frames a second.
 
     With ``keys`` each frame is a keyframe.
     """
+    width, height, fps = size
     with open_output(target) as container:
-        stream = cast("VideoStream", container.add_stream(profile.codec, rate=size[2]))
-
-        def encoders(index: int) -> Encode:
-            if index + 1 == len(groups):
-                return _encoder(stream.codec_context, profile, size, keys=keys)
-            more = cast("VideoCodecContext", av.CodecContext.create(profile.codec, "w"))
-            # As a stream of an MP4 has it: the parameter sets are in its header alone.
-            more.flags |= Flags.global_header
-            return _encoder(more, profile, size, keys=keys)
-
-        # The file's header is made of the stream's own encoder, and needs it set.
+        stream = cast("VideoStream", container.add_stream(profile.codec, rate=fps))
         _configure(stream.codec_context, profile, size)
-        way = side_by_side if beside else one_by_one
-        for packets in way(frames, groups, encoders):
-            for packet in packets:
-                packet.stream = stream
-                container.mux_one(packet)
-
-
-def _encoder(
-    context: VideoCodecContext, profile: EncoderProfile, size: tuple[int, int, int], *, keys: bool
-) -> Encode:
-    """What encodes one group; it has one picture, which x264 copies."""
-    if not context.is_open:
-        _configure(context, profile, size)
-    picture = av.VideoFrame(*size[:2], "yuv420p")
-    picture.color_range = LIMITED_RANGE
-    picture.colorspace = BT709
-    picture.time_base = context.time_base
-    if keys:
-        picture.pict_type = PictureType.I
-
-    def encode(number: int, frame: Frame | None) -> list[Packet]:
-        if frame is None:
-            return context.encode(None)
-        fill(picture, frame)
-        picture.pts = number
-        return context.encode(picture)
-
-    return encode
-
-
-def _exactly(
-    frames: Iterable[Frame], count: int, on_frame: Callable[[int], None] | None
-) -> Iterator[Frame]:
-    """Pass on the frames of a piece; raises ``EncodeError`` where they are not ``count``."""
-    done = 0
-    for frame in frames:
-        if done == count:
-            raise EncodeError(f"more than the planned {count} frames were given")
-        yield frame
-        done += 1
-        if on_frame is not None:
-            on_frame(done)
-    if done < count:
-        raise EncodeError(f"{done} frames were given where {count} are planned")
+        picture = av.VideoFrame(width, height, "yuv420p")
+        picture.color_range = LIMITED_RANGE
+        picture.colorspace = BT709
+        if keys:
+            picture.pict_type = PictureType.I
+        done = 0
+        for frame in frames:
+            if done == count:
+                raise EncodeError(f"more than the planned {count} frames were given")
+            fill(picture, frame)
+            picture.pts = done
+            picture.time_base = stream.codec_context.time_base
+            container.mux(stream.encode(picture))
+            done += 1
+            if on_frame is not None:
+                on_frame(done)
+        if done != count:
+            raise EncodeError(f"{done} frames were given where {count} are planned")
+        container.mux(stream.encode(None))
 
 
 def _configure(
@@ -393,8 +340,6 @@ __all__ = [
     "fill",
     "fingerprint_here",
     "fingerprint_of",
-    "groups_in",
-    "in_turn",
     "libraries",
     "open_output",
     "open_packets",

@@ -12,7 +12,7 @@ import numpy as np
 from assembler.backgrounds import RING, ROOM, SHAPES_DENSITY, TILE, WASH_EDGE_PX
 from assembler.motion import BackgroundMotion, Camera, wave
 from assembler.planes import Frame, Patch, blend_patch, crop
-from assembler.sampling import DENSITY, Dither, Level, Wash, Window, draw_level, make_level
+from assembler.sampling import Dither, Level, Wash, Window, draw_level, level_for
 from assembler.stills import Pixels
 
 
@@ -124,8 +124,8 @@ class PictureLayer:
         ]
         # Of even sizes a half is quickly made; a row and a column are to spare.
         part = part[: part.shape[0] & ~1 or 1, : part.shape[1] & ~1 or 1]
-        scale = DENSITY * width_px / path.closest()
-        self._level = make_level(part, x, y, scale, alpha=False)
+        closest, widest = path.widths()
+        self._level = level_for(part, x, y, width_px / closest, widest / closest, alpha=False)
 
     def draw(self, n: int, frame: Frame) -> None:
         """Fill ``frame``."""

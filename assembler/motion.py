@@ -154,9 +154,10 @@ class Camera:
             max(window.y + window.width / self.aspect for window in ends),
         )
 
-    def closest(self) -> float:
-        """Return the width of the smallest window."""
-        return min(min(move.begin.width, move.end.width) for move in self.moves)
+    def widths(self) -> tuple[float, float]:
+        """Return the widths of the smallest and of the largest window."""
+        ends = [window.width for move in self.moves for window in (move.begin, move.end)]
+        return min(ends), max(ends)
 
 
 @dataclass(frozen=True, slots=True)

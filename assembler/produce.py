@@ -12,6 +12,7 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -23,6 +24,7 @@ import msgspec
 import numpy as np
 
 from assembler import sound
+from assembler.ahead import ahead
 from assembler.draft import as_drawn
 from assembler.encode import (
     SOFTWARE,
@@ -30,8 +32,6 @@ from assembler.encode import (
     PieceInfo,
     encode_piece,
     fill,
-    groups_in,
-    in_turn,
     libraries,
     stand_in,
 )
@@ -82,22 +82,25 @@ def render_body(  # noqa: PLR0917 - all that a body depends on, across the proce
     """Draw and encode the body of a segment into ``out``.
 
     ``rungs`` has the rung of each segment; ``quality`` is how often better quality was asked
-    for; ``clips`` has the segments' clips, as far as they were generated.  ``hurried`` uses a
-    second core, which changes nothing but the time that it takes.
+    for; ``clips`` has the segments' clips, as far as they were generated.  ``hurried`` draws
+    ahead of the encoder on a core of its own: it changes nothing but the time that it takes.
     Raises ``EncodeError``, and what ``Film.frame`` raises.
     """
     spec = as_drawn(spec)
     plan = spec.segments[segment]
     film = Film(spec, rungs, sources, clips)
-    return _encoded(
-        film,
-        spec,
-        (plan.body_start, plan.body_frames),
-        out,
-        quality=quality,
-        beside=hurried and spec.encoder.codec == SOFTWARE,
-        on_frame=lambda done: report(done, plan.body_frames),
-    )
+    span = (plan.body_start, plan.body_frames)
+    ready = hurried and spec.encoder.codec == SOFTWARE
+    with closing(ahead(_frames(film, *span))) if ready else nullcontext() as frames:
+        return _encoded(
+            film,
+            spec,
+            span,
+            out,
+            frames=frames,
+            quality=quality,
+            on_frame=lambda done: report(done, plan.body_frames),
+        )
 
 
 def draw_still(
@@ -199,38 +202,32 @@ def _encoded(
     frames: Iterable[Frame] | None = None,
     quality: int = 0,
     mixed: bool = False,
-    beside: bool = False,
     on_frame: Callable[[int], None] | None = None,
 ) -> PieceInfo:
     """Draw and encode ``span`` (first frame, count) with the film's encoder, or its stand-in.
 
     A graphics card may be missing here, or be busy with too many films; joining sees to it that
     the pieces fit.  ``frames`` are the span's, where they are drawn already; a film's frames are
-    drawn by one thread at a time, so what may have to be drawn again must not come drawn.  With
-    ``beside`` its groups of pictures are encoded side by side.
+    drawn by one thread at a time, so what may have to be drawn again must not come drawn ahead.
     """
     start, count = span
     size = {"fps": spec.fps, "width": spec.width, "height": spec.height}
 
     def encoded(drawn: Iterable[Frame], profile: EncoderProfile) -> PieceInfo:
         how = {"quality": quality, **size}
-        return encode_piece(
-            drawn, count, path, profile, **how, mixed=mixed, beside=beside, on_frame=on_frame
-        )
+        return encode_piece(drawn, count, path, profile, **how, mixed=mixed, on_frame=on_frame)
 
-    groups = groups_in(count, spec.fps, spec.encoder)
-    order = in_turn(groups) if beside else range(count)
     try:
-        return encoded(_frames(film, start, order) if frames is None else frames, spec.encoder)
+        return encoded(_frames(film, start, count) if frames is None else frames, spec.encoder)
     except EncodeError:
         if spec.encoder.codec == SOFTWARE:
             raise
-    return encoded(_frames(film, start, range(count)), stand_in(spec.encoder, **size))
+    return encoded(_frames(film, start, count), stand_in(spec.encoder, **size))
 
 
-def _frames(film: Film, start: int, order: Iterable[int]) -> Iterator[Frame]:
-    """Draw frames, numbered from ``start`` on, one at a time."""
-    return (film.frame(start + number) for number in order)
+def _frames(film: Film, start: int, count: int) -> Iterator[Frame]:
+    """Draw a run of frames, one at a time."""
+    return (film.frame(number) for number in range(start, start + count))
 
 
 def _draw_transitions(
@@ -258,7 +255,7 @@ def _draw_transitions(
 
         def begun() -> Iterator[Future[int]]:
             for piece in spans:
-                frames = list(_frames(film, piece.start, range(piece.frames)))
+                frames = list(_frames(film, piece.start, piece.frames))
                 yield encoders.submit(encoded, piece, frames)
 
         _told((each.result() for each in _held(begun(), ENCODERS)), total, report)

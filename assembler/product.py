@@ -24,7 +24,7 @@ from assembler.planes import (
     patch_of_colour,
     rounded,
 )
-from assembler.sampling import DENSITY, Level, Window, level_patch, make_level, ordered
+from assembler.sampling import Level, Window, level_for, level_patch, ordered
 from assembler.stills import Pixels, premultiplied
 from events.spec import Box
 
@@ -83,9 +83,9 @@ class Product:
         whole = cv2.copyMakeBorder(
             premultiplied(pixels), around, around, around, around, cv2.BORDER_CONSTANT, value=0
         ).astype(np.uint8, copy=False)
-        self._level = make_level(
-            whole, -around, -around, DENSITY * where.scale * (1 + motion.swell), alpha=True
-        )
+        largest = where.scale * (1 + motion.swell)
+        spread = largest / smallest
+        self._level = level_for(whole, -around, -around, largest, spread, alpha=True)
         self._size = (pixels.shape[1], pixels.shape[0])
         self._still: Patch | None = None
         self.brightness = _brightness(pixels)

@@ -32,12 +32,13 @@ from assembler.planes import (
 
 Plane16 = NDArray[np.uint16]
 
-DENSITY = 1.618
-"""Level pixels per shown pixel at the closest window.  The golden ratio, whose multiples are
-spread most evenly between whole numbers: some leading column begins near any part of a pixel."""
-BASE = 0.82
-"""Density of the picture that a level is grown from, in shares of the level's: detail that the
-screen cannot show is averaged away in it, and growing it is what makes sampling smooth."""
+STEPS = ((1.765, 1.935), (1.69, 1.935), (2.07, 2.49))
+"""Level pixels per shown pixel between which some leading column begins near any part of a level
+pixel: within 0.075 of a shown one.  Near 5/3, 2 and 5/2 all of them begin at the same few parts,
+and what moves trembles.  The first that holds all widths is taken."""
+DETAIL = 1.33
+"""Pixels per shown pixel of the picture that a level is grown from: detail that the screen cannot
+show is averaged away in it, and growing it is what makes sampling smooth."""
 LEAD_PX_MAX = 12
 """Most columns (rows) that are drawn before the window and thrown away."""
 OPAQUE_TO_YUV = np.hstack([RGB_TO_YUV, np.array([[BLACK_Y], [NEUTRAL], [NEUTRAL]], np.float32)])
@@ -87,19 +88,32 @@ class Level:
         return sum(plane.nbytes for plane in planes if plane is not None)
 
 
+def level_for(
+    rgba: Plane, x: float, y: float, closest: float, spread: float, *, alpha: bool
+) -> Level:
+    """Make a level for windows that move over an h×w×4 part of a picture at ``x, y``.
+
+    ``closest`` is how many pixels are shown per pixel of the part in the smallest window,
+    ``spread`` how many times as wide the widest one is.
+    """
+    fitting = (low for low, high in STEPS if low * spread <= high)
+    density = next(fitting, STEPS[-1][0])
+    return make_level(rgba, x, y, density * closest, alpha=alpha, base=DETAIL / density)
+
+
 def make_level(
-    rgba: Plane, x: float, y: float, scale: float, *, alpha: bool, base: float = BASE
+    rgba: Plane, x: float, y: float, scale: float, *, alpha: bool, base: float
 ) -> Level:
     """Make a level from an h×w×4 (premultiplied if ``alpha``) part of a picture at ``x, y``.
 
-    ``scale`` is the wanted density in level pixels per pixel of the part.  Detail finer than
-    half the density is averaged away first, so that sampling at the window's size is clean.
+    ``scale`` is the wanted density in level pixels per pixel of the part; ``base`` that of the
+    picture that it is grown from, in shares of it: finer detail is averaged away first.
     """
     height, width = rgba.shape[:2]
     half = (max(1, round(width * scale / 2)), max(1, round(height * scale / 2)))
     full = (half[0] * 2, half[1] * 2)
     size = (max(1, round(full[0] * base)), max(1, round(full[1] * base)))
-    pad = 2 * math.ceil(LEAD_PX_MAX * DENSITY * 0.75)
+    pad = 2 * math.ceil(LEAD_PX_MAX * STEPS[-1][0] * 0.75)
     planes = _premultiplied(rgba, half) if alpha else _opaque(rgba, half)
     luma = _grown(_limited(planes[0], size), full, pad, alpha=alpha)
     u, v = (
@@ -327,12 +341,12 @@ class Dither:
 
 
 __all__ = [
-    "DENSITY",
     "Dither",
     "Level",
     "Wash",
     "Window",
     "draw_level",
+    "level_for",
     "level_patch",
     "make_level",
     "make_wash",

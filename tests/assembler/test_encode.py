@@ -107,43 +107,6 @@ def test_quality_costs_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "b.mp4").stat().st_size > 1.2 * (tmp_path / "a.mp4").stat().st_size
 
 
-def test_groups_side_by_side_make_the_same_piece(tmp_path: Path) -> None:
-    """The bytes do not tell how many encoders were at work, and each group has its keyframe."""
-    frames = moving(100)
-    piece(tmp_path / "a.mp4", frames)
-    order = encode.in_turn(encode.groups_in(100, FPS, PROFILE))
-    assert sorted(order) == list(range(100))
-    assert (0, 50, 1, 51) == order[:4]
-    piece(tmp_path / "b.mp4", [frames[number] for number in order], beside=True)
-    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
-    with av.open(str(tmp_path / "a.mp4")) as container:
-        packets = [packet for packet in container.demux(video=0) if packet.size]
-    assert {0, 50} <= {number for number, packet in enumerate(packets) if packet.is_keyframe}
-
-
-@pytest.mark.parametrize("count", [99, 101])
-def test_a_wrong_number_of_frames_side_by_side_is_an_error(tmp_path: Path, count: int) -> None:
-    """No encoder is left waiting for a frame that does not come."""
-    with pytest.raises(encode.EncodeError, match=r"planned 100|where 100"):
-        piece(tmp_path / "a.mp4", moving(count), 100, beside=True)
-
-
-def test_an_encoder_that_fails_side_by_side_is_an_error(tmp_path: Path) -> None:
-    """What one of them says is told, and nobody waits for it."""
-    frames = moving(100)
-    frames[30] = Frame(*(np.zeros((20, 10), np.uint8),) * 3)
-    with pytest.raises(encode.EncodeError, match="10x20 was given"):
-        piece(tmp_path / "a.mp4", frames, beside=True)
-
-
-def test_mixtures_are_coded_each_by_itself(tmp_path: Path) -> None:
-    """Every frame of a transition is a keyframe, with the parameter sets of every other piece."""
-    mixed = piece(tmp_path / "a.mp4", moving(4), mixed=True)
-    with av.open(str(tmp_path / "a.mp4")) as container:
-        assert all(packet.is_keyframe for packet in container.demux(video=0) if packet.size)
-    assert mixed == piece(tmp_path / "b.mp4", moving(4))
-
-
 def _noise(count: int) -> list[Frame]:
     """Frames that cannot be compressed and have nothing in common."""
     rng = np.random.default_rng(0)

@@ -8,13 +8,14 @@ import pytest
 
 from assembler.planes import Frame, crop, frame_from_rgb
 from assembler.sampling import (
-    DENSITY,
+    STEPS,
     WASH_STEP,
     Dither,
     Window,
+    _lead,
     draw_level,
+    level_for,
     level_patch,
-    make_level,
     make_wash,
     ordered,
 )
@@ -31,7 +32,7 @@ def opaque(width: int, height: int) -> np.ndarray:
 
 def shown(window: Window, picture: np.ndarray) -> Frame:
     """A window of a picture, drawn from a level."""
-    level = make_level(picture, 0, 0, DENSITY * SIZE[0] / window.width, alpha=False)
+    level = level_for(picture, 0, 0, SIZE[0] / window.width, 1.0, alpha=False)
     frame = Frame.empty(*SIZE)
     draw_level(level, window, frame)
     return frame
@@ -62,7 +63,7 @@ def test_a_window_shows_what_it_should(window: Window) -> None:
 def test_windows_move_by_parts_of_a_pixel() -> None:
     """What is drawn follows a slow pan within a quarter of a pixel, frame by frame."""
     picture = opaque(400, 700)
-    level = make_level(picture, 0, 0, DENSITY * SIZE[0] / 300, alpha=False)
+    level = level_for(picture, 0, 0, SIZE[0] / 300, 1.1, alpha=False)
     frame, first = Frame.empty(*SIZE), Frame.empty(*SIZE)
     draw_level(level, Window(20, 30, 300), first)
     weights = cv2.createHanningWindow(SIZE, cv2.CV_32F)
@@ -74,6 +75,24 @@ def test_windows_move_by_parts_of_a_pixel() -> None:
         )
         assert abs(dx + moved) < 0.25
         assert abs(dy) < 0.25
+
+
+def test_every_step_begins_where_it_should() -> None:
+    """At whatever width between the bounds, what is drawn is hardly ever off its place."""
+    for low, high in STEPS:
+        for step in np.arange(low, high + 0.001, 0.002):
+            for at in np.arange(60, 61, 0.01):
+                lead, whole = _lead(at, step)
+                assert abs(at - lead * step - whole) / step < 0.08
+
+
+def test_a_level_is_as_dense_as_its_windows_need() -> None:
+    """Its density stays between the bounds over all widths; wider spreads take the last ones."""
+    picture = opaque(200, 200)
+    for spread in (1.0, 1.05, 1.06, 1.14, 1.15, 1.2):
+        least = level_for(picture, 0, 0, 1.0, spread, alpha=False).scale[0]
+        assert any(low <= least and least * spread <= high for low, high in STEPS)
+    assert STEPS[-1][0] == level_for(picture, 0, 0, 1.0, 1.9, alpha=False).scale[0]
 
 
 def test_chroma_moves_with_luma() -> None:
@@ -94,7 +113,7 @@ def test_a_patch_is_transparent_where_the_picture_ends() -> None:
     """Alpha is 255 inside, 0 outside, and colours never exceed what alpha allows."""
     picture = np.zeros((140, 140, 4), np.uint8)
     picture[20:120, 20:120] = (200, 180, 40, 255)
-    level = make_level(picture, -20, -20, DENSITY, alpha=True)
+    level = level_for(picture, -20, -20, 1.0, 1.0, alpha=True)
     patch = level_patch(level, Window(-10, -10, 120), (30, 40, 120, 120))
     assert 255 == patch.alpha[14:-14, 14:-14].min()
     assert 0 == patch.alpha[:6].max()
@@ -162,7 +181,7 @@ def test_ordered_values_are_spread_evenly() -> None:
 def test_the_same_window_gives_the_same_bytes() -> None:
     """Nothing about a draw depends on the draws before it."""
     picture = opaque(360, 640)
-    level = make_level(picture, 0, 0, DENSITY * SIZE[0] / 300, alpha=False)
+    level = level_for(picture, 0, 0, SIZE[0] / 300, 1.1, alpha=False)
     window = Window(3.7, 5.1, 301)
     one, other = Frame.empty(*SIZE), Frame.empty(*SIZE)
     draw_level(level, window, one)

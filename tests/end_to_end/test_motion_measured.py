@@ -134,7 +134,13 @@ def _film(folder: Path, archetype: Archetype, motion: Motion, *, cut_out: bool) 
     return Film(spec, rungs, sources)
 
 
-QUICK = {(Archetype.PRODUCT_HERO, Motion.SMOOTH), (Archetype.OVERLAY, Motion.PUNCHY)}
+QUICK = {
+    (Archetype.PRODUCT_HERO, Motion.MINIMAL),
+    (Archetype.PRODUCT_HERO, Motion.SUBTLE),
+    (Archetype.PRODUCT_HERO, Motion.CHAOTIC),
+    (Archetype.OVERLAY, Motion.PUNCHY),
+}
+"""Slow, not so slow and all over the place: each is sampled at other steps."""
 CASES = [
     pytest.param(archetype, motion, marks=() if (archetype, motion) in QUICK else pytest.mark.slow)
     for archetype in Archetype
