@@ -4,17 +4,19 @@
 in ``events.writers``, its durables come from the composition root, the engines from the
 configuration.
 
-A right to publish covers the subject, not where the answer goes: a user of any stream may have the
-server store what is in the log already, or an acknowledgement, under a subject that is not the
-user's.  So what is read is decoded strictly, and where keys are configured (``services.signing``)
-an event must be signed by a service that may say it.
+A right to publish covers the subject, not where the answer goes: within one account the server
+would send it to its own API, too, or store it under any subject, in the name of whoever asked.  So
+each user is in an account of its own, and what it may ask is imported from that of the streams:
+the answer comes to where the question came from, and goes nowhere else (decision 0019).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
+
+import msgspec
 
 from config import Config
 from events.jetapi import API
@@ -42,6 +44,17 @@ GATEWAY = "gateway"
 USERS = (OPERATOR, CLIENT, GATEWAY, *composition.SERVICES)
 """Everybody who has a user on the server."""
 
+
+ACCOUNT = "log"
+"""The NATS account with the streams; every other user is in one that is named after it."""
+
+ASKED = "pytoon.api"
+"""Under which the other accounts have the API of the log's, since each has one of its own."""
+
+TOLD = f"{PROGRESS}.*"
+
+ANSWERED_S = 15.0
+"""The least time after which a question with many answers is forgotten, if none comes any more."""
 
 SERVER_CERTIFICATE = "server.pem"
 SERVER_KEY = "server.key"
@@ -102,7 +115,7 @@ def _of_service(name: str, durables: Sequence[str], store: tuple[str, ...]) -> R
         publish=(
             *events,
             *notices,
-            f"{PROGRESS}.*",
+            TOLD,
             f"{DEAD_LETTER_ROOT}.>",
             *_reading(),
             *handed_out,
@@ -133,7 +146,7 @@ def _of_reader(name: str, durables: Sequence[str], store: tuple[str, ...], *more
             for durable in durables
             for verb in ("CREATE", "DELETE", "MSG.NEXT")
         ),
-        subscribe=(f"_INBOX_{name}.>", f"{PROGRESS}.*"),
+        subscribe=(f"_INBOX_{name}.>", TOLD),
     )
 
 
@@ -172,8 +185,93 @@ def password_variable(user: str) -> str:
 def nats_conf(config: Config, *, tls: Tls | None = None) -> str:
     """The configuration of a NATS server for Pytoon, as ``nats.conf`` has it without ``tls``."""
     of_users = rights(config)
-    users = "\n".join(_user(name, of_users[name]) for name in USERS)
-    return _HEAD + (_encrypted(tls) if tls else _PLAIN) + _USERS + users + _FOOT
+    others = (name for name in USERS if name != OPERATOR)
+    accounts = (
+        _account_of_log(of_users, max(ANSWERED_S, 2 * config.log.request_timeout_s)),
+        *(_account(name, of_users[name]) for name in others),
+    )
+    return _HEAD + (_encrypted(tls) if tls else _PLAIN) + _ACCOUNTS + "\n".join(accounts) + "\n}\n"
+
+
+def _account_of_log(of_users: Mapping[str, Rights], answered_s: float) -> str:
+    """Where the streams are: what may be asked from the other accounts, and its operator."""
+    asked = {text for name, one in of_users.items() if name != OPERATOR for text in one.publish}
+    exports = (_export(text, answered_s) for text in sorted(asked - {TOLD}))
+    return f"""  {ACCOUNT} {{
+    jetstream: enabled
+    users: [
+{_user(OPERATOR, of_users[OPERATOR])}
+    ]
+    exports: [
+{"".join(exports)}    ]
+    imports: [
+{_heard()}    ]
+  }}"""
+
+
+def _export(subject: str, answered_s: float) -> str:
+    """A question of the log's account; one with many answers is told so, or has only the first.
+
+    The server keeps a note for each of these until that time is over: nobody says which answer is
+    the last.
+    """
+    answers = f', response: stream, threshold: "{answered_s:g}s"' if _has_many(subject) else ""
+    return f"      {{ service: {json.dumps(subject)}{answers} }}\n"
+
+
+def _has_many(subject: str) -> bool:
+    return subject.startswith((f"{API}.DIRECT.GET.", f"{API}.CONSUMER.MSG.NEXT."))
+
+
+def _account(name: str, of_user: Rights) -> str:
+    """An account with one user, which reaches the log by what it imports and by nothing else."""
+    imports = "".join(_import(text) for text in of_user.publish if text != TOLD)
+    imports += _heard() if TOLD in of_user.subscribe else ""
+    exports = f'    exports: [ {{ stream: "{TOLD}" }} ]\n' if TOLD in of_user.publish else ""
+    mapped = {text: _asked(text) for text in of_user.publish if _asked(text) != text}
+    mappings = "".join(
+        f"      {json.dumps(text)}: {json.dumps(asked.replace('*', '$1'))}\n"
+        for text, asked in mapped.items()
+    )
+    seen = msgspec.structs.replace(
+        of_user,
+        publish=tuple(map(_asked, of_user.publish)),
+        deny=tuple(map(_asked, of_user.deny)),
+    )
+    return f"""  {name} {{
+    users: [
+{_user(name, seen)}
+    ]
+    mappings: {{
+{mappings}    }}
+{exports}    imports: [
+{imports}    ]
+  }}"""
+
+
+def _import(subject: str) -> str:
+    local = _asked(subject)
+    to = f", to: {json.dumps(local)}" if local != subject else ""
+    return f"      {{ service: {{ account: {ACCOUNT}, subject: {json.dumps(subject)} }}{to} }}\n"
+
+
+def _heard() -> str:
+    """What services tell besides the log comes from their own accounts."""
+    return "".join(
+        f'      {{ stream: {{ account: {name}, subject: "{TOLD}" }} }}\n'
+        for name in composition.SERVICES
+    )
+
+
+def _asked(subject: str) -> str:
+    """What a question is called within the other accounts, and what their users' rights name.
+
+    On most subjects of the API an account has one of its own that answers, so the log's is called
+    otherwise there.
+    """
+    if not subject.startswith(f"{API}.") or _has_many(subject):
+        return subject
+    return f"{ASKED}{subject.removeprefix(API)}"
 
 
 def _encrypted(tls: Tls) -> str:
@@ -254,14 +352,10 @@ _PLAIN = """\
 # writes this file with it.
 """
 
-_USERS = """
-# One user a service.  Each may append its own events, read jobs and take what is meant for it.
+_ACCOUNTS = """
+# One user a service, in an account of its own.  Each may append its own events, read jobs and take
+# what is meant for it.  The streams are in another account: a service reaches of that what it
+# imports, and a user has answers sent to its own account only, whatever they are to be called.
 # Passwords come from the environment; one that begins with a digit needs quotes around it there.
-authorization {
-  users: [
-"""
-
-_FOOT = """
-  ]
-}
+accounts {
 """

@@ -1,8 +1,8 @@
 """Four services, each with its own NATS user and key, on a server with the shipped permissions.
 
-The server lets a service's user publish its own events only, and lets that user say where the
-answer to a request goes: whoever was taken over can have it store anything anywhere.  That is
-tried here, once as it is and once with keys.
+The server keeps each service to its own events, by its account (``test_taken_over``).  Who has the
+operator's user may store anything anywhere, and so may everybody on a server that is configured
+otherwise.  That is tried here, once as it is and once with keys.
 """
 
 from __future__ import annotations
@@ -112,18 +112,12 @@ async def crew_of(server: Cluster, folder: Path, keys: Keys | None) -> AsyncIter
 
 
 async def have_stored(
-    server: Cluster,
-    user: str,
-    own: str,
-    *,
-    target: str,
-    body: bytes,
-    headers: Mapping[str, str],
+    server: Cluster, own: str, *, target: str, body: bytes, headers: Mapping[str, str]
 ) -> None:
-    """What a user who was taken over does: publish anything under a subject of its own, then
-    read it, with the answer going to a subject that is not its own.
+    """By the operator's user: anything under one subject, then read, with the answer going to
+    another, under which the server stores it with headers of its own.
     """
-    client = await server.raw(user)
+    client = await server.raw(OPERATOR)
     try:
         stored = await client.jetstream().publish(own, body, headers=dict(headers))
         request = json.dumps({"seq": stored.seq}).encode()
@@ -141,7 +135,7 @@ def end_of(job: Job) -> RenderCompleted:
 
 
 async def forge(crew: Crew, job: Job, event: Event, source: str, *, signed_as: str = "") -> None:
-    """The planner's user has an event of another service stored, linked as it should be."""
+    """An event of another service is stored, linked as it should be."""
     keyring = crew.keys.ring() if crew.keys and signed_as else None
     (draft,) = link(
         msgspec.structs.replace(job.tail, ordinal=job.tail.ordinal + 1),
@@ -155,9 +149,7 @@ async def forge(crew: Crew, job: Job, event: Event, source: str, *, signed_as: s
             f"pytoon/{signed_as}", draft.subject, draft.headers, draft.body
         )
     own = f"pytoon.jobs.{job.job_id}.render_rejected"
-    await have_stored(
-        crew.server, PLANNER, own, target=draft.subject, body=draft.body, headers=headers
-    )
+    await have_stored(crew.server, own, target=draft.subject, body=draft.body, headers=headers)
 
 
 async def until(log: JetStreamLog, job_id: str, messages: int) -> tuple[Recorded, ...]:
@@ -189,10 +181,8 @@ async def waiting_for_its_end(crew: Crew) -> AsyncIterator[tuple[JetStreamLog, J
     yield log, await seen(lambda: job_of(log, "film"), lambda job: job.assembly_attempt > 0)
 
 
-async def test_without_keys_a_taken_over_service_ends_anothers_job(
-    server: Cluster, tmp_path: Path
-) -> None:
-    """The hole that signatures close: the server's permissions do not reach so far."""
+async def test_without_keys_who_may_publish_ends_a_job(server: Cluster, tmp_path: Path) -> None:
+    """The hole that signatures close."""
     async with crew_of(server, tmp_path, None) as crew, waiting_for_its_end(crew) as (log, job):
         await forge(crew, job, end_of(job), ASSEMBLER)
         history = await until(log, "film", job.tail.ordinal + 2)
@@ -230,15 +220,15 @@ async def test_an_acknowledgement_and_a_copy_end_nothing(server: Cluster, tmp_pa
     """What the server itself says under a reply subject, and a true event stored once more."""
     keys = Keys()
     async with crew_of(server, tmp_path, keys) as crew, waiting_for_its_end(crew) as (log, job):
-        renderer = await server.raw(SEGMENT_RENDERER)
+        operator = await server.raw(OPERATOR)
         rendered = next(
             item for item in await log.read("film") if item.subject.endswith("segment_rendered")
         )
         for target in ("render_completed", "render_failed", "segment_timed_out"):
-            await renderer.publish(
+            await operator.publish(
                 "pytoon.jobs.other.segment_failed", b"{}", reply=f"pytoon.jobs.film.{target}"
             )
-        await renderer.flush(timeout=5)
+        await operator.flush(timeout=5)
         history = await until(log, "film", job.tail.ordinal + 3)
         again = fold("film", history)
         assert (job.status, None) == (again.status, again.end)
@@ -248,7 +238,6 @@ async def test_an_acknowledgement_and_a_copy_end_nothing(server: Cluster, tmp_pa
         bare = {name: text for name, text in copy.headers.items() if not name.startswith("Nats-")}
         await have_stored(
             server,
-            SEGMENT_RENDERER,
             copy.subject,
             target=copy.subject,
             body=copy.body,
@@ -260,7 +249,7 @@ async def test_an_acknowledgement_and_a_copy_end_nothing(server: Cluster, tmp_pa
         assert job.segments == again.segments
         twice = [problem for problem in again.problems if "and stored again as its" in problem]
         assert 2 == len(twice)
-        await renderer.close()
+        await operator.close()
         await crew.run(ASSEMBLER)
         assert JobStatus.COMPLETED is (await ended(log, "film")).status
 
