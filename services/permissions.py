@@ -53,8 +53,15 @@ ASKED = "pytoon.api"
 
 TOLD = f"{PROGRESS}.*"
 
+PULLS = f"{API}.CONSUMER.MSG.NEXT."
+OF_ANY = f"{PULLS}{STREAM}.*"
+
 ANSWERED_S = 15.0
-"""The least time after which a question with many answers is forgotten, if none comes any more."""
+"""The least time after which a direct get or a service's pull is forgotten, if no answer comes any
+more."""
+
+PULL_S_MAX = 600.0
+"""How long a pull of a client in any language may wait."""
 
 SERVER_CERTIFICATE = "server.pem"
 SERVER_KEY = "server.key"
@@ -136,15 +143,25 @@ def _of_reader(name: str, durables: Sequence[str], store: tuple[str, ...], *more
             *_reading(),
             f"{API}.STREAM.MSG.GET.{DEAD_LETTERS}",
             f"{API}.CONSUMER.CREATE.{STREAM}.*",
+            f"{API}.CONSUMER.CREATE.{STREAM}.*.>",
+            f"{API}.CONSUMER.INFO.{STREAM}.*",
             f"{API}.CONSUMER.DELETE.{STREAM}.*",
-            f"{API}.CONSUMER.MSG.NEXT.{STREAM}.*",
+            OF_ANY,
+            f"$JS.ACK.{STREAM}.*.>",
             *more,
             *store,
         ),
         deny=tuple(
-            f"{API}.CONSUMER.{verb}.{STREAM}.{durable}"
+            subject
             for durable in durables
-            for verb in ("CREATE", "DELETE", "MSG.NEXT")
+            for subject in (
+                f"{API}.CONSUMER.CREATE.{STREAM}.{durable}",
+                f"{API}.CONSUMER.CREATE.{STREAM}.{durable}.>",
+                f"{API}.CONSUMER.INFO.{STREAM}.{durable}",
+                f"{API}.CONSUMER.DELETE.{STREAM}.{durable}",
+                f"{API}.CONSUMER.MSG.NEXT.{STREAM}.{durable}",
+                f"$JS.ACK.{STREAM}.{durable}.>",
+            )
         ),
         subscribe=(f"_INBOX_{name}.>", TOLD),
     )
@@ -215,12 +232,13 @@ def _export(subject: str, answered_s: float) -> str:
     The server keeps a note for each of these until that time is over: nobody says which answer is
     the last.
     """
-    answers = f', response: stream, threshold: "{answered_s:g}s"' if _has_many(subject) else ""
+    waits_s = max(PULL_S_MAX, answered_s) if subject == OF_ANY else answered_s
+    answers = f', response: stream, threshold: "{waits_s:g}s"' if _has_many(subject) else ""
     return f"      {{ service: {json.dumps(subject)}{answers} }}\n"
 
 
 def _has_many(subject: str) -> bool:
-    return subject.startswith((f"{API}.DIRECT.GET.", f"{API}.CONSUMER.MSG.NEXT."))
+    return subject.startswith((f"{API}.DIRECT.GET.", PULLS))
 
 
 def _account(name: str, of_user: Rights) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
@@ -12,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from config import load
 from tests.broker import NatsServer
+from tests.cluster import Cluster
 from tests.end_to_end.shell import ROOT, opened
 
 PAGE = ROOT / "docs/howto/ask-from-any-language.md"
@@ -59,6 +62,26 @@ def test_python(environ: dict[str, str], tmp_path: Path) -> None:
     script = tmp_path / "ask.py"
     script.write_text(example("python"), encoding="utf-8")
     check(told([sys.executable, "-P", "-I", str(script)], environ))
+
+
+async def test_python_on_a_server_of_ones_own(tmp_path: Path) -> None:
+    """The same script, as the user that asks for films there and may do little else."""
+    null = {"PYTOON_ENGINES__NULL__ENABLED": "true"}
+    cluster = Cluster(tmp_path, load(environ=null))
+    script = tmp_path / "ask.py"
+    script.write_text(example("python"), encoding="utf-8")
+    (tmp_path / "services").mkdir()
+    try:
+        await cluster.start()
+        at = {"NATS_URL": cluster.url("operator"), **null}
+        with opened(tmp_path / "services", **at) as services:
+            assert 0 == services.call("init").code
+            services.start("up", "--no-http")
+            own = {"NATS_URL": cluster.url("client"), "NATS_INBOX_PREFIX": "_INBOX_client"}
+            command = [sys.executable, "-P", "-I", str(script)]
+            check(await asyncio.to_thread(told, command, {**os.environ, **own}))
+    finally:
+        cluster.stop()
 
 
 def test_javascript(environ: dict[str, str], tmp_path: Path) -> None:

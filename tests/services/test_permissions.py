@@ -222,8 +222,10 @@ def _may_ask(user: str, config: Config) -> set[str]:
     allowed = set(READS)
     allowed |= {f"CONSUMER.{verb}.EVENTS.{name}" for name in mine for verb in ("INFO", "MSG.NEXT")}
     if user in {CLIENT, GATEWAY}:
-        own = {f"CONSUMER.{verb}.EVENTS.reader-1" for verb in ("CREATE", "DELETE", "MSG.NEXT")}
-        allowed |= own | {"STREAM.MSG.GET.DLQ"}
+        verbs = ("CREATE", "INFO", "DELETE", "MSG.NEXT")
+        filtered = "CONSUMER.CREATE.EVENTS.reader-1.pytoon.jobs.x.render_requested"
+        allowed |= {f"CONSUMER.{verb}.EVENTS.reader-1" for verb in verbs}
+        allowed |= {filtered, "STREAM.MSG.GET.DLQ"}
     if user == GATEWAY:
         allowed.add("CONSUMER.LIST.EVENTS")
     if config.store.address.kind == "nats":
