@@ -145,7 +145,7 @@ class Bench:
             what = f"transitions and join ÷ yardstick ({len(run.done.spec.segments)} segments)"
             self.findings.append(Finding(case.name, what, ratio, most=JOIN_MOST))
         for one in runs:
-            shutil.rmtree(one.lossless.parent)
+            shutil.rmtree(one.lossless.parent, ignore_errors=True)
 
     @staticmethod
     def _once(case: Case, files: Media, rest: dict[str, float], folder: Path) -> Run:
@@ -163,7 +163,7 @@ class Bench:
             ran = jobs.render(jobs.CASES["overlay"], files, folder, FIRST_FRAME_SAMPLE_S)
             took_s.append(ran.first_frame_s)
             others.append(ran.usage.others_cores)
-            shutil.rmtree(folder)
+            shutil.rmtree(folder, ignore_errors=True)
         self.facts["startup"] = {"first_frame_s": took_s, "others_cores": others}
         what = f"cold to the first frame (median of {len(took_s)})"
         self.findings += [
@@ -296,7 +296,11 @@ def main(words: Sequence[str] | None = None) -> int:
     asked = arguments(words)
     if asked.folder is not None:
         Path(asked.folder).mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="pytoon-bench-", dir=asked.folder) as folder:
+    # What just ends may still write a last file of its own.
+    scratch = tempfile.TemporaryDirectory(
+        prefix="pytoon-bench-", dir=asked.folder, ignore_cleanup_errors=True
+    )
+    with scratch as folder:
         bench = Bench(asked, Path(folder))
         bench.run()
     print(table(bench.findings))
