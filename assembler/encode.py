@@ -199,6 +199,21 @@ def buffer_s(count: int, fps: int) -> float:
     return min(max(begun_s, 0.05) / BUFFER_BEGUN, VBV_BUFFER)
 
 
+def room_bytes(count: int, fps: int, profile: EncoderProfile) -> float:
+    """What a piece of ``count`` frames may have at most, by its rate and its buffer."""
+    most_s = VBV_RATE * count / fps + BUFFER_BEGUN * buffer_s(count, fps)
+    return most_s * profile.bitrate_max_kbps * 1000 / 8
+
+
+def first_bytes(path: Path) -> int:
+    """The size of the first frame, a keyframe, of a piece.  Raises ``EncodeError``."""
+    try:
+        with open_packets(path) as container:
+            return next(container.demux(video=0)).size
+    except av.FFmpegError as error:
+        raise EncodeError(str(error)) from error
+
+
 def fingerprint_of(stream: VideoStream) -> str:
     """Sha256 of a demuxed stream's parameter sets (avcC), in hex."""
     return hashlib.sha256(stream.codec_context.extradata or b"").hexdigest()
@@ -340,8 +355,10 @@ __all__ = [
     "fill",
     "fingerprint_here",
     "fingerprint_of",
+    "first_bytes",
     "libraries",
     "open_output",
     "open_packets",
+    "room_bytes",
     "stand_in",
 ]

@@ -32,7 +32,9 @@ from assembler.encode import (
     PieceInfo,
     encode_piece,
     fill,
+    first_bytes,
     libraries,
+    room_bytes,
     stand_in,
 )
 from assembler.film import Film
@@ -151,7 +153,7 @@ def assemble(  # noqa: PLR0917 - all that a film depends on, across the process 
     row = pieces(spec)
     output = folder / "film.mp4"
     with tempfile.TemporaryDirectory(dir=folder, prefix=".pieces-") as scratch:
-        drawn = _draw_transitions(film, spec, row, Path(scratch), report)
+        drawn = _draw_transitions(film, spec, row, bodies, Path(scratch), report)
         parts = [
             bodies[piece.index] if piece.kind == "body" else drawn[piece.index] for piece in row
         ]
@@ -230,8 +232,13 @@ def _frames(film: Film, start: int, count: int) -> Iterator[Frame]:
     return (film.frame(number) for number in range(start, start + count))
 
 
-def _draw_transitions(
-    film: Film, spec: RenderSpec, row: Sequence[Piece], folder: Path, report: Report
+def _draw_transitions(  # noqa: PLR0917 - all that transitions depend on
+    film: Film,
+    spec: RenderSpec,
+    row: Sequence[Piece],
+    bodies: Mapping[int, Path],
+    folder: Path,
+    report: Report,
 ) -> dict[int, Path]:
     """Draw and encode all transitions; the files by the segment that each leads away from.
 
@@ -243,7 +250,8 @@ def _draw_transitions(
 
     def encoded(piece: Piece, frames: Sequence[Frame] | None) -> int:
         span = (piece.start, piece.frames)
-        _encoded(film, spec, span, paths[piece.index], frames=frames, mixed=True)
+        mixed = _fits(piece, spec, bodies)
+        _encoded(film, spec, span, paths[piece.index], frames=frames, mixed=mixed)
         return piece.frames
 
     if spec.encoder.codec != SOFTWARE:
@@ -260,6 +268,19 @@ def _draw_transitions(
 
         _told((each.result() for each in _held(begun(), ENCODERS)), total, report)
     return paths
+
+
+def _fits(piece: Piece, spec: RenderSpec, bodies: Mapping[int, Path]) -> bool:
+    """Whether a transition has room for keyframes alone, each as large as those beside it.
+
+    Without it the last ones would be much worse than the first.
+    """
+    try:
+        beside = max(first_bytes(bodies[piece.index + step]) for step in (0, 1))
+    except EncodeError:
+        # Joining tells whose fault it is.
+        return False
+    return piece.frames * beside <= room_bytes(piece.frames, spec.fps, spec.encoder)
 
 
 def _held(made: Iterator[Future[int]], most: int) -> Iterator[Future[int]]:

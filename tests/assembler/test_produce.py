@@ -18,7 +18,9 @@ from assembler import produce
 from assembler.ahead import ahead
 from assembler.encode import default_profile
 from assembler.planes import Frame
+from assembler.probe import probe
 from assembler.stills import ingest_still
+from assembler.timeline import pieces
 from assembler.verdict import Refused
 from events.spec import (
     Archetype,
@@ -154,6 +156,20 @@ def test_transitions_do_not_depend_on_how_many_are_encoded_at_once(
     beside = film.assemble(tmp_path / "beside").output.read_bytes()
     monkeypatch.setattr(produce, "ENCODERS", 1)
     assert beside == film.assemble(tmp_path / "alone").output.read_bytes()
+
+
+@pytest.mark.parametrize("room", [0.0, float("inf")])
+def test_transitions_are_of_keyframes_where_they_have_room(
+    film: Film, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: float
+) -> None:
+    """Without, only the first is one: the last would be much worse than the first."""
+    monkeypatch.setattr(produce, "room_bytes", lambda *_: room)
+    found = probe(film.assemble(tmp_path / "joined").output)
+    rows = [piece for piece in pieces(film.spec) if piece.kind == "transition"]
+    for piece in rows:
+        later = set(range(piece.start + 1, piece.start + piece.frames))
+        assert later & set(found.picture.keyframes) == (later if room else set())
+    assert rows
 
 
 def test_better_quality_takes_more_bytes(film: Film, tmp_path: Path) -> None:

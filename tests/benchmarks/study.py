@@ -223,7 +223,9 @@ def joining_s(done: Finished, folder: Path) -> tuple[float, float]:
     row = pieces(spec)
     began_s = time.process_time()
     film = Film(spec, done.job.rungs, done.sources)
-    drawn = produce._draw_transitions(film, spec, row, folder, lambda _done, _total: None)
+    drawn = produce._draw_transitions(
+        film, spec, row, done.bodies, folder, lambda _done, _total: None
+    )
     drawn_s = time.process_time()
     parts = [
         done.bodies[piece.index] if piece.kind == "body" else drawn[piece.index] for piece in row
