@@ -101,6 +101,7 @@ def assemble(  # noqa: PLR0917 - all that a film depends on, across the process 
 ) -> AssembledFiles | Refusal:
     """Draw the transitions, join and judge; the files are written to ``folder``."""
     from assembler import produce  # noqa: PLC0415 - only workers load the media libraries
+    from assembler.stills import StillError  # noqa: PLC0415
     from assembler.verdict import Refused  # noqa: PLC0415
 
     try:
@@ -109,7 +110,7 @@ def assemble(  # noqa: PLR0917 - all that a film depends on, across the process 
         )
     except Refused as refused:
         return Refusal(reason=refused.reason, detail=refused.detail, segments=refused.segments)
-    except (ValueError, RuntimeError, ArithmeticError, LookupError) as error:
+    except (StillError, ValueError, RuntimeError, ArithmeticError, LookupError) as error:
         return Refusal(reason=Reason.INTERNAL, detail=f"{type(error).__name__}: {error}")
     return AssembledFiles(
         output=done.output,

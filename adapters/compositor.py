@@ -181,12 +181,13 @@ def _render(  # noqa: PLR0917 - all that a body depends on, across processes
 ) -> tuple[int, str] | str:
     """In the worker: frames and fingerprint, or what went wrong in words."""
     from assembler import produce  # noqa: PLC0415 - only workers load it
+    from assembler.stills import StillError  # noqa: PLC0415
 
     rungs = (rung,) * len(spec.segments)
     try:
         info: Any = produce.render_body(
             spec, rungs, segment, sources, out, quality, report, clips, hurried=alone
         )
-    except (ValueError, RuntimeError, OSError, ArithmeticError, LookupError) as error:
+    except (StillError, ValueError, RuntimeError, OSError, ArithmeticError, LookupError) as error:
         return f"{type(error).__name__}: {error}"
     return info.frames, info.fingerprint

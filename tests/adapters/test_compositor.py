@@ -16,7 +16,9 @@ from adapters.base import SegmentResult, SegmentWork
 from adapters.compositor import CompositorEngine
 from adapters.files import FileStore
 from adapters.workers import WorkerPool
+from assembler import produce
 from assembler.encode import default_profile
+from assembler.stills import StillError
 from config import load
 from events.spec import Archetype, RenderSpec, Rung, SoundPlan
 from tests.builders import artifact, spec
@@ -159,3 +161,17 @@ async def test_what_half_of_the_cores_leave_over_is_hurried(
 ) -> None:
     """A segment takes a second core only where nobody else wants it."""
     assert alone == [n for n in range(segments) if compositor._alone(n, segments, cores)]
+
+
+async def test_a_still_that_cannot_be_decoded_is_told_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It fails the segment, and does not look like a death of the worker."""
+
+    def render_body(*_: object, **__: object) -> None:
+        raise StillError("a stored still cannot be decoded")
+
+    monkeypatch.setattr(produce, "render_body", render_body)
+    out = tmp_path / "body.mp4"
+    told = compositor._render(film(), RUNG, 0, {}, {}, out, 0, False, lambda *_: None)
+    assert "StillError: a stored still cannot be decoded" == told
