@@ -85,7 +85,7 @@ class Pictures:
 
     def _shrunk(self, asset: Asset, scale: float) -> tuple[Pixels, float]:
         """The picture as ``shrunk`` has it; made once for all segments if it is made smaller."""
-        if scale * SHARP_ENOUGH > SHRUNK_FROM:
+        if _seen_share(scale) == 1.0:
             return self._still(asset), 1.0
         key = ("shrunk", asset.still.sha256, scale)
         return self._parts.get(key, lambda: shrunk(self._still(asset), scale))
@@ -242,12 +242,18 @@ def shrunk(pixels: Pixels, scale: float) -> tuple[Pixels, float]:
 
     ``scale`` is how many pixels of the frame a pixel of it becomes at the closest.
     """
-    share = scale * SHARP_ENOUGH
-    if share > SHRUNK_FROM:
+    share = _seen_share(scale)
+    if share == 1.0:
         return pixels, 1.0
     height, width = pixels.shape[:2]
     size = (max(1, round(width * share)), max(1, round(height * share)))
     return shrunk_to(pixels, size), share
+
+
+def _seen_share(scale: float) -> float:
+    """Return the share of a picture's size at which all is left that can be seen at a scale."""
+    share = scale * SHARP_ENOUGH
+    return share if share <= SHRUNK_FROM else 1.0
 
 
 def _continued_about(

@@ -247,14 +247,15 @@ def _draw_transitions(  # noqa: PLR0917 - all that transitions depend on
     spans = [piece for piece in row if piece.kind == "transition"]
     total = sum(piece.frames for piece in spans)
     paths = {piece.index: folder / f"{piece.index}.mp4" for piece in spans}
+    software = spec.encoder.codec == SOFTWARE
 
     def encoded(piece: Piece, frames: Sequence[Frame] | None) -> int:
         span = (piece.start, piece.frames)
-        mixed = _fits(piece, spec, bodies)
+        mixed = software and _fits(piece, spec, bodies)
         _encoded(film, spec, span, paths[piece.index], frames=frames, mixed=mixed)
         return piece.frames
 
-    if spec.encoder.codec != SOFTWARE:
+    if not software:
         # What may have to be drawn again for another encoder is drawn as it is encoded.
         done = (encoded(piece, None) for piece in spans)
         _told(done, total, report)

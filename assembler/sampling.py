@@ -35,7 +35,8 @@ Plane16 = NDArray[np.uint16]
 STEPS = ((1.765, 1.935), (1.69, 1.935), (2.07, 2.49))
 """Level pixels per shown pixel between which some leading column begins near any part of a level
 pixel: within 0.075 of a shown one.  Near 5/3, 2 and 5/2 all of them begin at the same few parts,
-and what moves trembles.  The first that holds all widths is taken."""
+and what moves trembles; near 7/4 so little that only what hardly moves shows it.  The first that
+holds all widths is taken, else the last."""
 DETAIL = 1.33
 """Pixels per shown pixel of the picture that a level is grown from: detail that the screen cannot
 show is averaged away in it, and growing it is what makes sampling smooth."""

@@ -7,12 +7,16 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
 
 import nats
 
 from config import Config
+from events.jetstream import JetStreamLog
+from services import composition
 from services.permissions import OPERATOR, USERS, Tls, nats_conf, password_variable
 
 PASSWORDS = {user: f"word-of-{user}" for user in USERS}
@@ -144,3 +148,17 @@ class Cluster:
         finally:
             await client.close()
         return True
+
+
+@asynccontextmanager
+async def provisioned(folder: Path, config: Config) -> AsyncIterator[Cluster]:
+    """A server with all users, its streams and durables made by the operator."""
+    cluster = Cluster(folder, config)
+    try:
+        await cluster.start()
+        log = await JetStreamLog.connect(cluster.url(OPERATOR))
+        await log.provision(composition.durables(config))
+        await log.close()
+        yield cluster
+    finally:
+        cluster.stop()

@@ -19,7 +19,6 @@ from tests.end_to_end.browsing import (
     IN_A_BROWSER,
     PHONE,
     PRODUCT,
-    a_browser,
     opened,
     preview_of,
     until,
@@ -34,13 +33,6 @@ HEIGHT, WIDTH = 960, 540
 """Of what is previewed."""
 
 pytestmark = IN_A_BROWSER
-
-
-@pytest.fixture(scope="module", name="browser")
-def the_browser() -> Iterator[Browser]:
-    """A headless Chromium."""
-    with a_browser() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module", name="address")

@@ -21,7 +21,6 @@ from tests.assembler.shots import Pixels, rgb, shots
 from tests.end_to_end.browsing import (
     IN_A_BROWSER,
     PRODUCT,
-    a_browser,
     opened,
     preview_of,
     up,
@@ -38,13 +37,6 @@ HOOK = "Sleep does the rest of the work"
 ALWAYS = ("overlay_classic", "product_hero_punchy", "overlay_bold")
 
 pytestmark = IN_A_BROWSER
-
-
-@pytest.fixture(scope="module", name="browser")
-def the_browser() -> Iterator[Browser]:
-    """A headless Chromium."""
-    with a_browser() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module", name="address")

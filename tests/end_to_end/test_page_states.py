@@ -19,7 +19,6 @@ from tests.end_to_end.browsing import (
     DESKTOP,
     IN_A_BROWSER,
     PHONE,
-    a_browser,
     opened,
 )
 from tests.end_to_end.stage import Stage
@@ -81,13 +80,6 @@ NAMELESS = """() =>
     && !element.getAttribute("aria-labelledby") && !element.textContent.trim())
   .map((element) => element.outerHTML)"""
 """What a screen reader has no name for."""
-
-
-@pytest.fixture(scope="module", name="browser")
-def the_browser() -> Iterator[Browser]:
-    """A headless Chromium."""
-    with a_browser() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module", name="stage")

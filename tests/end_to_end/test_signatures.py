@@ -34,7 +34,7 @@ from services.home import Home
 from services.permissions import CLIENT, OPERATOR
 from services.signing import SIGNING, TRUSTED, provide_keys
 from tests import builders
-from tests.cluster import Cluster
+from tests.cluster import Cluster, provisioned
 from tests.end_to_end.shell import opened
 from tests.end_to_end.world import QUICK, ask, ended, job_of
 from tests.signing import Keys
@@ -46,16 +46,8 @@ _T = TypeVar("_T")
 @pytest_asyncio.fixture(name="server")
 async def a_server(tmp_path: Path) -> AsyncIterator[Cluster]:
     """A server with all users, its streams and durables made by the operator."""
-    config = load(environ=QUICK)
-    cluster = Cluster(tmp_path, config)
-    try:
-        await cluster.start()
-        log = await JetStreamLog.connect(cluster.url(OPERATOR))
-        await log.provision(composition.durables(config))
-        await log.close()
+    async with provisioned(tmp_path, load(environ=QUICK)) as cluster:
         yield cluster
-    finally:
-        cluster.stop()
 
 
 class Crew:

@@ -19,10 +19,9 @@ import pytest_asyncio
 
 from config import Config, load
 from events.jetstream import JetStreamLog
-from services import composition
 from services.composition import SERVICES
 from services.permissions import CLIENT, GATEWAY, OPERATOR
-from tests.cluster import Cluster
+from tests.cluster import Cluster, provisioned
 from tests.end_to_end.world import QUICK
 
 API = "$JS.API"
@@ -57,18 +56,13 @@ def a_config() -> Config:
 
 @pytest_asyncio.fixture(name="server")
 async def a_server(tmp_path: Path, config: Config) -> AsyncIterator[Cluster]:
-    """A server with all users, its streams and durables made by the operator."""
-    cluster = Cluster(tmp_path, config)
-    try:
-        await cluster.start()
+    """A server with all users, streams, mirror, durables, and a job."""
+    async with provisioned(tmp_path, config) as cluster:
         log = await JetStreamLog.connect(cluster.url(OPERATOR))
-        await log.provision(composition.durables(config))
         await log.mirror()
         await log.publish_ask("first", "render_requested", b"{}")
         await log.close()
         yield cluster
-    finally:
-        cluster.stop()
 
 
 def _asks(stream: dict[str, Any], durable: dict[str, Any]) -> dict[str, bytes]:

@@ -31,7 +31,7 @@ from services.cli.permissions import permissions
 from services.composition import SERVICES
 from services.home import Home
 from services.permissions import ASKED, CLIENT, GATEWAY, OPERATOR, nats_conf
-from tests.cluster import PASSWORDS, Cluster
+from tests.cluster import PASSWORDS, Cluster, provisioned
 from tests.end_to_end.world import QUICK, ask, ended
 
 ROOT = Path(__file__).parents[2]
@@ -49,15 +49,8 @@ def a_config() -> Config:
 @pytest_asyncio.fixture(name="server")
 async def a_server(tmp_path: Path, config: Config) -> AsyncIterator[Cluster]:
     """A server with all users, its streams and durables made by the operator."""
-    cluster = Cluster(tmp_path, config)
-    try:
-        await cluster.start()
-        log = await JetStreamLog.connect(cluster.url(OPERATOR))
-        await log.provision(composition.durables(config))
-        await log.close()
+    async with provisioned(tmp_path, config) as cluster:
         yield cluster
-    finally:
-        cluster.stop()
 
 
 def test_the_file_that_ships_is_what_the_command_prints() -> None:
