@@ -1,7 +1,7 @@
 """Single frames of planned films, drawn in a worker process: what a person looks at beforehand.
 
-One frame is drawn at a time, so that looking never takes more than one worker from the films
-that are being made.
+One frame is drawn at a time, so that looking never takes more than one core from the films that
+are being made.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Worker processes for what burns CPU or decodes foreign bytes.
 
 Each call runs in a child with a deadline and a memory limit; a child that dies, hangs or
-grows too large costs that call and nothing else.  The pool is Pebble's; what is ours is the
-progress (a small file that the child writes and the parent polls, so that a killed child can
-leave no lock behind) and the translation of deaths into ``EngineFailure``.
+grows too large costs that call and nothing else.  Each child is a pool of one of
+Pebble's; what is ours is who gets which child, the progress (a small file that the child writes
+and the parent polls, so that a killed child can leave no lock behind) and the translation of
+deaths into ``EngineFailure``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Making the next frames while the last one is encoded, in a thread of its own.
+"""Making the next frames while the last one is used, in a thread of its own.
 
-Drawing and encoding are the libraries' work, which both do without Python's lock.  Where a core
-is free (a film's last segment, its transitions) a piece takes as long as the longer of the two;
+Drawing, encoding and decoding are the libraries' work, which all do without Python's lock.  Where
+a core is free (a film's left over bodies, its verdict) it takes as long as the longer of the two;
 where none is, it takes as long as ever.  The order of the work stays, and so does what it makes.
 """
 

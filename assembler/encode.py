@@ -167,9 +167,9 @@ def encode_piece(
 ) -> PieceInfo:
     """Encode exactly ``count`` frames of width by height into the MP4 file ``path``.
 
-    ``quality`` lowers the crf by 4 for each step.  ``mixed`` tells frames that are each another
-    mixture of two pictures: of those the last one tells nothing that helps with the next one, and
-    each is coded by itself.  ``on_frame`` is told how many frames are done after each of them.
+    ``quality`` lowers the crf by 4 for each step.  ``mixed`` codes each frame by itself, for
+    frames that are each another mixture of two pictures: of those the last one tells little that
+    helps with the next one.  ``on_frame`` is told how many frames are done after each of them.
     The same frames make the same bytes.  Raises ``EncodeError``.
     """
     crf = max(CRF_MIN, profile.crf - CRF_STEP * quality)

@@ -11,7 +11,10 @@ from urllib.parse import quote, unquote, urlsplit
 
 from events.subjects import is_token
 
-NO_TLS = "it does not speak TLS, which tls:// asks for: nothing was told to it; name it by nats://"
+NO_TLS = (
+    "it does not speak TLS, which tls://, NATS_CA or NATS_CERT ask for: nothing was told to it; "
+    "name it by nats:// and without these"
+)
 
 _DENIED = re.compile(r'permissions violation for publish to "([^"]+)"')
 

@@ -53,7 +53,7 @@ class Pytoon:
         system's CAs.  ``trusted_keys`` is the file with the public keys of a log whose events
         are signed: without it whatever is stored is believed.  Raises ``LogUnavailable`` if
         there is no server or it does not let us in, ``keyfiles.KeyFileError`` for a file that
-        cannot be used.
+        cannot be used, ModuleNotFoundError where ``trusted_keys`` needs ``pytoon[sign]``.
         """
         from events.jetstream import JetStreamLog  # noqa: PLC0415 - NATS only for who uses it
 

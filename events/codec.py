@@ -160,7 +160,7 @@ def _decode(message: Message, tokens: Parsed) -> tuple[Stored, Envelope | None]:
         reason = f"type {tokens.type!r}"
         raise UnknownVersion(_newer(message, reason))
     version = message.headers.get("pytoon-version", "")
-    if _is_number(version) and int(version) > VERSION:
+    if is_number(version) and int(version) > VERSION:
         reason = f"version {version} of {tokens.type}"
         raise UnknownVersion(_newer(message, reason))
     if not any(name.startswith("pytoon-") for name in message.headers):
@@ -287,13 +287,13 @@ def _header(
 
 def _number(headers: Mapping[str, str], name: str) -> int:
     value = _header(headers, name)
-    if not _is_number(value):
+    if not is_number(value):
         reason = f"{name} is no number"
         raise _Unreadable(reason)
     return int(value)
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
     """Decimal digits only, as many as a sequence can have."""
     return text.isascii() and text.isdigit() and len(text) <= 20  # noqa: PLR2004 - of 2**64
 

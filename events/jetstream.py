@@ -69,14 +69,15 @@ _logger = structlog.get_logger(__name__)
 
 
 class _Client(Client):
-    """The library's client, with which ``tls://`` is an order, too, and no wish.
+    """The library's client, with which ``tls://`` or a certificate is an order, and no wish.
 
     Else whoever stands between could say that there is no TLS, and would be told the password.
     """
 
     def _connect_command(self) -> bytes:
         server = self._current_server
-        wanted = server is not None and server.uri.scheme == "tls"
+        asked = server is not None and server.uri.scheme == "tls"
+        wanted = asked or self.options.get("tls") is not None
         if wanted and not self._server_info.get("tls_required"):
             raise NatsError(NO_TLS)
         return super()._connect_command()
@@ -390,8 +391,7 @@ class JetStreamLog:
 
     async def recent(self, types: Sequence[str], *, messages_max: int) -> tuple[Recorded, ...]:
         """The messages of these types among the last ones, as ``reading.recent`` gets them."""
-        last = int((await self._info())["state"]["last_seq"])
-        after = max(0, last - messages_max)
+        after = max(0, (await self.usage()).last_seq - messages_max)
         return await recent(self.connection, self.settings, types, after)
 
     async def forged(self, *, messages_max: int) -> tuple[Foreign, ...]:

@@ -193,22 +193,24 @@ class Keyring:
         if key is None:
             named = _shown(headers[KEY])
             return Checked(why=f"the key {named} is nobody's here ({claimed} is named)")
-        signer = f"{key.service} (key {key.id})"
+        signer = f"{key.service}/{headers[KEY]}"
+        named = f"{key.service} (key {headers[KEY]})"
         if key.until is not None and message.seq > key.until:
-            return Checked(why=f"signed by {signer}, whose key was retired after {key.until}")
+            return Checked(why=f"signed by {named}, whose key was retired after {key.until}")
         data = signed_bytes(message.subject, headers, message.body)
         signature = headers[SIGNATURE]
-        genuine = len(signature) == _SIGNATURE_CHARS and self._is_genuine(key.id, data, signature)
+        looked_at = len(signature) == _SIGNATURE_CHARS
+        genuine = looked_at and self._is_genuine(headers[KEY], data, signature)
         if not genuine:
             return Checked(
-                why=f"the signature by {signer} is not of this message: subject, header or body "
+                why=f"the signature by {named} is not of this message: subject, header or body "
                 "is another"
             )
         if key.service not in WHO_SAYS.get(kind, (key.service,)):
-            return Checked(why=f"signed by {signer}, which may not say it: {_must(kind)}")
+            return Checked(why=f"signed by {named}, which may not say it: {_must(kind)}")
         if claimed != key.service:
-            return Checked(why=f"signed by {signer} in the name of {claimed}")
-        return Checked(signer=f"{key.service}/{key.id}")
+            return Checked(why=f"signed by {named} in the name of {claimed}")
+        return Checked(signer=signer)
 
     def _verify(self, key: str, data: bytes, signature: str) -> bool:
         try:

@@ -198,9 +198,14 @@ def placed(history: Iterable[Recorded]) -> Iterator[Recorded]:
     """A job's messages from its first on, those that were stored again as what is foreign."""
     tail = Tail(job_id="")
     for stored in history:
-        recorded = in_place(tail, stored)
-        tail = advanced(tail, recorded)
+        tail, recorded = placed_after(tail, stored)
         yield recorded
+
+
+def placed_after(tail: Tail, stored: Recorded) -> tuple[Tail, Recorded]:
+    """The message after ``tail`` as ``in_place`` has it, and the tail that it makes."""
+    recorded = in_place(tail, stored)
+    return advanced(tail, recorded), recorded
 
 
 def chained(before: str, recorded: Recorded) -> str:

@@ -42,21 +42,17 @@ async def named(connection: Connection, settings: LogSettings) -> frozenset[str]
     pruned: dict[str, bool] = {}
     follower = Follower(connection, job_filter(None), 0)
     try:
-        while True:
-            for reply, place in await follower.some(0):
-                message = jetapi.consumed(reply, place)
-                job_id = message.subject.split(".")[2]
-                if job_id not in pruned:
-                    try:
-                        first = record(message, settings.keyring)
-                        pruned[job_id] = is_tombstone(Tail(job_id=job_id), first)
-                    except UnknownVersion:
-                        pruned[job_id] = False
-                if not pruned[job_id]:
-                    found.update(sha256.decode() for sha256 in _SHA256.findall(message.body))
-            if follower.at_end:
-                return frozenset(found)
-            if not await connection.connected(1.0):
-                raise LogUnavailable("the connection was lost while the log was read")
+        async for reply, place in follower.to_end():
+            message = jetapi.consumed(reply, place)
+            job_id = message.subject.split(".")[2]
+            if job_id not in pruned:
+                try:
+                    first = record(message, settings.keyring)
+                    pruned[job_id] = is_tombstone(Tail(job_id=job_id), first)
+                except UnknownVersion:
+                    pruned[job_id] = False
+            if not pruned[job_id]:
+                found.update(sha256.decode() for sha256 in _SHA256.findall(message.body))
     finally:
         await follower.end()
+    return frozenset(found)

@@ -265,6 +265,15 @@ class Follower:
             for taken in await self.some(WAIT_S_MAX):
                 yield taken
 
+    async def to_end(self) -> AsyncIterator[tuple[Reply, Place]]:
+        """All there is now.  Raises ``LogUnavailable`` where the server stays away meanwhile."""
+        while not self.at_end:
+            taken = await self.some(0)
+            for each in taken:
+                yield each
+            if not taken and not await self._connection.connected(SLACK_S):
+                raise LogUnavailable("the connection was lost while the log was read")
+
     async def some(self, wait_s: float) -> list[tuple[Reply, Place]]:
         """What comes next; empty when nothing did within ``wait_s``, or the server is away."""
         self.at_end = False

@@ -16,7 +16,7 @@ import msgspec
 from events import jetapi
 from events.codec import Message, foreign
 from events.jetapi import Refused, Reply
-from events.link import advanced, heard, in_place, record
+from events.link import heard, placed_after, record
 from events.log import (
     Heard,
     JobListed,
@@ -28,7 +28,7 @@ from events.log import (
     UnknownVersion,
 )
 from events.notices import Noted, topic_filter
-from events.pull import SLACK_S, Connection, Follower
+from events.pull import Connection, Follower
 from events.stream import DeadLetter, LogSettings
 from events.subjects import DEAD_LETTERS, ROOT, STREAM, job_filter, parse, type_filter
 from events.topics import claimed_before, flaw, last_genuine, read_notice
@@ -216,14 +216,8 @@ async def listed_jobs(
     asks = Follower(connection, type_filter("render_requested"), after, headers_only=True)
     jobs: dict[str, int] = {}
     try:
-        while True:
-            taken = await asks.some(0)
-            for reply, place in taken:
-                jobs.setdefault(parse(reply.subject).job_id, place.seq)
-            if asks.at_end:
-                break
-            if not taken and not await connection.connected(1.0):
-                raise LogUnavailable("the connection was lost while the jobs were listed")
+        async for reply, place in asks.to_end():
+            jobs.setdefault(parse(reply.subject).job_id, place.seq)
     finally:
         await asks.end()
     return tuple(
@@ -253,13 +247,10 @@ async def recent(
     for token in types:
         follower = Follower(connection, type_filter(token), after)
         try:
-            while True:
-                for reply, place in await follower.some(0):
-                    with contextlib.suppress(UnknownVersion):
-                        message = jetapi.consumed(reply, place)
-                        found.append(record(message, settings.keyring))
-                if follower.at_end:
-                    break
+            async for reply, place in follower.to_end():
+                with contextlib.suppress(UnknownVersion):
+                    message = jetapi.consumed(reply, place)
+                    found.append(record(message, settings.keyring))
         finally:
             await follower.end()
     return tuple(sorted(found, key=lambda item: item.seq))
@@ -277,28 +268,23 @@ async def forged(connection: Connection, settings: LogSettings, after: int) -> t
         return ()
     follower = Follower(connection, f"{ROOT.partition('.')[0]}.>", after)
     try:
-        while True:
-            for reply, place in await follower.some(0):
-                message = jetapi.consumed(reply, place)
-                if not message.subject.startswith(f"{ROOT}."):
-                    topic = message.subject.rpartition(".")[0]
-                    if why := flaw(message, lasts.get(topic, 0), keyring):
-                        found.append(foreign(message, why, forged=True))
-                    lasts[topic] = message.seq
-                    continue
-                with contextlib.suppress(UnknownVersion):
-                    recorded = record(message, keyring)
-                    tail = tails.get(recorded.job_id, Tail(job_id=recorded.job_id))
-                    recorded = in_place(tail, recorded)
-                    tails[recorded.job_id] = advanced(tail, recorded)
-                    if isinstance(recorded.event, Foreign) and recorded.event.forged:
-                        found.append(recorded.event)
-            if follower.at_end:
-                return tuple(found)
-            if not await connection.connected(SLACK_S):
-                raise LogUnavailable("the connection was lost while the log was read")
+        async for reply, place in follower.to_end():
+            message = jetapi.consumed(reply, place)
+            if not message.subject.startswith(f"{ROOT}."):
+                topic = message.subject.rpartition(".")[0]
+                if why := flaw(message, lasts.get(topic, 0), keyring):
+                    found.append(foreign(message, why, forged=True))
+                lasts[topic] = message.seq
+                continue
+            with contextlib.suppress(UnknownVersion):
+                stored = record(message, keyring)
+                tail = tails.get(stored.job_id, Tail(job_id=stored.job_id))
+                tails[stored.job_id], recorded = placed_after(tail, stored)
+                if isinstance(recorded.event, Foreign) and recorded.event.forged:
+                    found.append(recorded.event)
     finally:
         await follower.end()
+    return tuple(found)
 
 
 async def _counts(connection: Connection) -> dict[str, int]:

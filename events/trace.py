@@ -40,11 +40,6 @@ class TraceContext(NamedTuple):
         """The header of a message that this span leads to."""
         return f"00-{self.trace_id}-{self.span_id}-{self.flags:02x}"
 
-    @property
-    def sampled(self) -> bool:
-        """Whether its trace is to be exported."""
-        return bool(self.flags & SAMPLED)
-
 
 def parse(traceparent: str) -> TraceContext | None:
     """The span that a header names; None where it names none, whatever it holds."""

@@ -30,11 +30,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 _PROBE_S = 0.01
 _PRIVATE_DIR = 0o700
 _PRIVATE_FILE = 0o600
+
+
+class Target(NamedTuple):
+    """A NATS server; ``own`` is the operator's own, which the environment says how to get into."""
+
+    url: str
+    token: str
+    own: bool = False
 
 
 class HomeError(Exception):

@@ -38,6 +38,7 @@ from events.notices import (
 )
 from events.spec import Struct
 from events.types import Event, Foreign, event_id, type_name
+from events.writers import SOURCE
 from services import handling
 from services.actor import Actor, Command, Context, GiveBack, Limits, Wait
 from services.handling import SETTLED, WAITS, Handling
@@ -299,7 +300,7 @@ class Runtime:
         """Append a notice; False on a conflict."""
         self._circuits.pop(topic_of(posting.notice), None)
         try:
-            await self.log.post(posting, source=f"pytoon/{self.actor.name}")
+            await self.log.post(posting, source=SOURCE + self.actor.name)
         except Conflict:
             return False
         self._logger.info(notice_name(posting.notice), topic=topic_of(posting.notice))
@@ -347,7 +348,7 @@ class Runtime:
                 stored = await self.log.append(
                     job.tail,
                     batch,
-                    source=f"pytoon/{self.actor.name}",
+                    source=SOURCE + self.actor.name,
                     causation=causation,
                     traceparent=span.traceparent,
                     notices=notices,

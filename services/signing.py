@@ -57,7 +57,7 @@ def keyring_of(
                 "all services there, trusted.json of `pytoon keys make`."
             )
         return None
-    trust = trust_of(Path(trusted))
+    trust = trust_of(Path(trusted), named=f"{TRUSTED}: ")
     from events.keyfiles import KeyFileError, is_open, own_keys, private_path  # noqa: PLC0415
     from events.keys import Keyring  # noqa: PLC0415
 
@@ -78,19 +78,23 @@ def keyring_of(
     return Keyring(trust, own)
 
 
-def trust_of(path: Path) -> Trust:
-    """The public keys in a file.  Raises ``KeysRefused``."""
-    # Only where there are keys: the library is an extra.
-    try:
-        from events.keyfiles import KeyFileError, read_trust  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        raise KeysRefused(
-            f"Signatures need a library: pip install 'pytoon[sign]' (or unset {TRUSTED})."
-        ) from error
+def trust_of(path: Path, *, named: str = "") -> Trust:
+    """The public keys in a file, ``named`` as what.  Raises ``KeysRefused``."""
+    need_library()
+    from events.keyfiles import KeyFileError, read_trust  # noqa: PLC0415
+
     try:
         return read_trust(path)
     except KeyFileError as error:
-        raise KeysRefused(f"{TRUSTED}: {error}.") from error
+        raise KeysRefused(f"{named}{error}.") from error
+
+
+def need_library() -> None:
+    """Raise ``KeysRefused`` where what signs, an extra, is not installed."""
+    try:
+        import events.keys  # noqa: F401, PLC0415
+    except ModuleNotFoundError as error:
+        raise KeysRefused("Signatures need a library: pip install 'pytoon[sign]'.") from error
 
 
 async def provide_keys(log: JetStreamLog, *, choice: bool = False) -> None:

@@ -113,7 +113,7 @@ def main() -> int:
             for scene in ("done", "cancelled", "downgraded"):
                 getattr(stage, scene)()
             stage.at(time.time() - BEGUN_S)
-            stage.rendering("rendering", 2, {2: 0.6, 3: 0.3})
+            stage.rendering("rendering", 2, 2, 3)
             _staged(browser, stage)
     return 0
 

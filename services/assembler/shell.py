@@ -19,10 +19,11 @@ from events.types import (
     RenderCompleted,
     SoundtrackMixed,
 )
+from events.writers import ASSEMBLER
 from services.actor import Actor, Command, GiveBack, Work
 from services.assembler.core import AssembleFilm, MixSoundtrack, decide
 
-NAME = "assembler"
+NAME = ASSEMBLER
 
 RETRY_S = 2.0
 """Delay before work is tried again that a dead worker or the disk has stopped."""

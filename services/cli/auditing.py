@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -108,8 +109,7 @@ async def audited(visit: Visit, job_id: str, mirror: JetStreamLog | None) -> dic
 
 def _signed(history: Sequence[Recorded]) -> dict[str, int]:
     """How many messages each key has signed, by service and key."""
-    signers = [item.signer for item in history if item.signer]
-    return {signer: signers.count(signer) for signer in dict.fromkeys(signers)}
+    return dict(Counter(item.signer for item in history if item.signer))
 
 
 def differences(stored: Sequence[Message], copies: Sequence[Message]) -> list[str]:

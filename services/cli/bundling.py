@@ -102,12 +102,12 @@ def import_job(file: Path, *, unfinished: bool, as_json: bool, nats_url: str) ->
         packed = bundle.read(file)
     except bundle.BundleError as error:
         raise Refused(str(error)) from error
-    _, job = _read(packed.job_id, packed.messages)
-    if job.end is None and not unfinished:
-        raise Refused(_not_ended(job))
+    _, packed_job = _read(packed.job_id, packed.messages)
+    if packed_job.end is None and not unfinished:
+        raise Refused(_not_ended(packed_job))
 
     with arrive(nats_url, services=False) as arrival:
-        history = asyncio.run(_import_there(arrival, file, packed, unfinished=unfinished))
+        history, job = asyncio.run(_import_there(arrival, file, packed, unfinished=unfinished))
     found = flaws(history)
     facts = {"job_id": job.job_id, "status": job.status.value, "flaws": found}
     if as_json:
@@ -122,8 +122,8 @@ def import_job(file: Path, *, unfinished: bool, as_json: bool, nats_url: str) ->
 
 async def _import_there(
     arrival: Arrival, file: Path, packed: Bundle, *, unfinished: bool
-) -> list[Recorded]:
-    """The job's history as this log reads it.
+) -> tuple[list[Recorded], Job]:
+    """The job's history as this log reads it, and how the job stands by that.
 
     A home that nothing was ever asked of has no log yet: it is made.
     """
@@ -140,30 +140,37 @@ async def _import_there(
             await visit.log.provision(durables(config))
             await provide_store(visit.log, config.store)
             await provide_keys(visit.log)
-        history = await _as_read_there(visit, packed, unfinished=unfinished)
+        read = await _as_read_there(visit, packed, unfinished=unfinished)
         await _import(visit, file, packed)
-    return history
+    return read
 
 
-async def _as_read_there(visit: Visit, packed: Bundle, *, unfinished: bool) -> list[Recorded]:
-    """The job's history with the sequences that it will have, and by the keys of this log.
+async def _as_read_there(
+    visit: Visit, packed: Bundle, *, unfinished: bool
+) -> tuple[list[Recorded], Job]:
+    """The job and its history with the sequences that it will have, by the keys of this log.
 
     Raises ``Refused`` where it would not have ended for the services of this log: they would go
     on with it, and make its film anew.
     """
     from msgspec.structs import replace
 
-    from events.link import flaws
+    from events.link import placed
+    from events.types import Foreign
 
     after = (await visit.log.usage()).last_seq
     moved = [replace(item, seq=after + n) for n, item in enumerate(packed.messages, 1)]
     history, job = _read(packed.job_id, moved, visit.log.settings.keyring)
     if job.end is None and not unfinished:
-        forged = next((text for text in flaws(history) if " is forged: " in text), "")
-        raise Refused(
-            _not_ended(job) + (f" (By the keys of this log, {forged}.)" if forged else "")
-        )
-    return history
+        forged = ""
+        for item in placed(history):
+            if isinstance(item.event, Foreign) and item.event.forged:
+                forged = (
+                    f" (By the keys of this log, message {item.seq} is forged: {item.event.why}.)"
+                )
+                break
+        raise Refused(_not_ended(job) + forged)
+    return history, job
 
 
 async def _import(visit: Visit, file: Path, packed: Bundle) -> None:

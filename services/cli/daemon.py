@@ -27,7 +27,7 @@ import click
 import services
 from services.cli.exits import Unreachable
 from services.cli.settings import fingerprints
-from services.home import Home, Lock, acquire, read_json, write_private
+from services.home import Home, Lock, Target, acquire, read_json, write_private
 from services.server import (
     ServerAddress,
     ServerError,
@@ -169,7 +169,7 @@ def run_services_of(
 
 async def run_actors(
     names: Sequence[str],
-    target: tuple[str, str],
+    target: Target,
     home: Home,
     *,
     provision: bool,
@@ -177,7 +177,7 @@ async def run_actors(
     metrics: Metrics | None = None,
     stop: asyncio.Event | None = None,
 ) -> None:
-    """Run some actors against a server (url, token) until ``stop``, or SIGINT or SIGTERM.
+    """Run some actors against a server until ``stop``, or SIGINT or SIGTERM.
 
     With ``provision`` the streams and durables are made first, or brought up to date.
     """
@@ -194,10 +194,13 @@ async def run_actors(
     stop_on_signals(stop)
     config = load()
     settings = msgspec.structs.replace(config.log.settings(), keyring=keyring_of(names))
-    url, token = target
     name = f"pytoon-{names[0]}" if len(names) == 1 else "pytoon-up" if names else "pytoon-gateway"
     log = await JetStreamLog.connect(
-        url, token=token or None, name=name, tls=tls_context(), settings=settings
+        target.url,
+        token=target.token or None,
+        name=name,
+        tls=tls_context() if target.own else None,
+        settings=settings,
     )
     try:
         if provision:
@@ -326,6 +329,7 @@ class _Daemon:
             watch = asyncio.create_task(self._watch(address, round_over))
             told = {"pid": os.getpid(), "settings": fingerprints(os.environ)}
             write_private(self._home.services_json, json.dumps(told) + "\n")
+            target = Target(address.url, address.token)
             await composition.run_services(
                 ACTORS,
                 home=self._home,
@@ -334,7 +338,7 @@ class _Daemon:
                 stop=round_over,
                 idle_exit_s=self._idle_exit_s,
                 workshop=workshop,
-                beside=self._beside((address.url, address.token)) if self._beside else None,
+                beside=self._beside(target) if self._beside else None,
                 metrics=self._metrics,
             )
         except (ServerError, LogError) as error:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import services
-from services.home import Home
+from services.home import Home, Target
 
 if TYPE_CHECKING:
     from events.log import EventLog
@@ -49,7 +49,7 @@ class Keeper:
         self._home = home
         self._exposition = exposition
 
-    def at(self, target: tuple[str, str]) -> Beside:
+    def at(self, target: Target) -> Beside:
         """What keeps one on a server (its url and token) until the services stop."""
 
         async def beside(log: EventLog, workshop: Workshop, stop: asyncio.Event) -> None:
@@ -68,14 +68,15 @@ class Keeper:
 
         return beside
 
-    async def _live(self, target: tuple[str, str], stop: asyncio.Event, leave_s: float) -> int:
+    async def _live(self, target: Target, stop: asyncio.Event, leave_s: float) -> int:
         """Run one gateway until it ends or ``stop`` is set; returns its exit code."""
         process, cord = await self._start()
         reader, writer = await asyncio.open_connection(sock=cord)
         level = logging.getLevelName(logging.getLogger().level).lower()
-        order = {"url": target[0], "token": target[1], "level": level}
+        order = {"target": target, "level": level}
         writer.write(json.dumps(order).encode() + b"\n")
         telling = asyncio.create_task(_tell(reader, writer, self._exposition))
+        telling.add_done_callback(_say_why)
         ended = asyncio.create_task(process.wait())
         stopping = asyncio.create_task(stop.wait())
         try:
@@ -126,6 +127,13 @@ async def _tell(
         return
 
 
+def _say_why(telling: asyncio.Task[None]) -> None:
+    """Nobody waits for it: why it broke off would not be heard."""
+    error = None if telling.cancelled() else telling.exception()
+    if error is not None:
+        _log.error("the gateway is told no metrics any more", exc_info=error)
+
+
 async def _is_set_within(seconds: float, stop: asyncio.Event) -> bool:
     try:
         return await asyncio.wait_for(stop.wait(), seconds)
@@ -162,11 +170,6 @@ class Cord:
             for asked in self._asked:
                 asked.cancel()
 
-    @property
-    def closed(self) -> bool:
-        """Whether it broke."""
-        return self._writer.is_closing()
-
     async def metrics(self) -> tuple[bytes, str]:
         """What the services count, and its media type.  Raises TimeoutError."""
         from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -180,7 +183,7 @@ class Cord:
 
 async def _run(cord_fd: int, listening_fd: int) -> None:
     from services import logs, traces
-    from services.cli.daemon import run_actors, stop_on_signals
+    from services.cli.daemon import run_actors
     from services.cli.serving import serving_at
     from services.gateway.keys import keyring
 
@@ -188,13 +191,12 @@ async def _run(cord_fd: int, listening_fd: int) -> None:
     logs.set_up(level=order["level"])
     end_traces = traces.set_up(os.environ)
     stop = asyncio.Event()
-    stop_on_signals(stop)
     holding = asyncio.create_task(cord.hold(stop))
     home, listening = Home.find(), socket.socket(fileno=listening_fd)
     listening.setblocking(False)  # noqa: FBT003 - the standard library's own
     beside = serving_at(listening, keyring(os.environ), home, cord.metrics)
     try:
-        target = (order["url"], order["token"])
+        target = Target(*order["target"])
         await run_actors((), target, home, provision=False, beside=beside, stop=stop)
     finally:
         holding.cancel()

@@ -146,7 +146,7 @@ def log(job_id: str, *, follows: bool, as_json: bool, nats_url: str) -> None:
     """Print a job's events, one a line."""
 
     async def act(visit: Visit) -> None:
-        from events.link import advanced, in_place
+        from events.link import placed_after
         from events.log import Tail
         from services.cli import watching
         from services.views import event_view
@@ -155,8 +155,7 @@ def log(job_id: str, *, follows: bool, as_json: bool, nats_url: str) -> None:
 
         def tell(stored: Any) -> None:
             nonlocal tail
-            recorded = in_place(tail, stored)
-            tail = advanced(tail, recorded)
+            tail, recorded = placed_after(tail, stored)
             view = event_view(recorded)
             click.echo(_dumped(view) if as_json else _log_line(view))
 

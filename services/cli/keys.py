@@ -43,7 +43,9 @@ def make(folder: Path) -> None:
     Give each service its own SERVICE.key and nothing else of the private ones, and trusted.json
     to everybody. One set of keys is for one log.
     """
-    _library()
+    from services.signing import need_library
+
+    need_library()
     from events.keyfiles import TRUSTED, KeyFileError, private_path, write_private, write_trust
     from events.keys import PrivateKey, Trust, TrustedKey
     from events.writers import WRITERS
@@ -154,7 +156,6 @@ def retire(key: str, *, until: int | None, folder: Path, nats_url: str) -> None:
 )
 def show(file: Path | None) -> None:
     """List the public keys of FILE (default: keys/trusted.json), and what they count for."""
-    _library()
     from services.signing import trust_of
 
     trust = trust_of(file or Path("keys/trusted.json"))
@@ -211,16 +212,9 @@ async def _last_seq(arrival: Arrival) -> int:
 
 
 def _trust(folder: Path) -> Trust:
-    _library()
+    from services.signing import need_library, trust_of
+
+    need_library()
     from events.keyfiles import TRUSTED
-    from services.signing import trust_of
 
     return trust_of(folder / TRUSTED)
-
-
-def _library() -> None:
-    """Raise ``Refused`` where what signs is not installed."""
-    try:
-        import events.keys  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise Refused("Keys need a library: pip install 'pytoon[sign]'.") from error

@@ -17,7 +17,7 @@ from services.cli.exits import Refused
 from services.cli.keys import begin_signing
 from services.cli.serving import GATEWAY, HTTP, gateway_apart, gateway_here
 from services.cli.visit import nats_option
-from services.home import Home
+from services.home import Home, Target
 
 if TYPE_CHECKING:
     from services.metrics import Metrics
@@ -117,7 +117,7 @@ def serve(name: str, *, http: str, metrics_at: str | None, log_level: str, nats_
         over = asyncio.Event()
         supervisor = asyncio.create_task(supervise(home, over))
         try:
-            target = (address.url, address.token)
+            target = Target(address.url, address.token)
             await run_actors(names, target, home, provision=True, beside=beside, metrics=metrics)
         finally:
             over.set()
@@ -203,11 +203,11 @@ def init(
             click.echo(told)
 
 
-def _own_server(nats_url: str) -> tuple[str, str]:
-    """Address and token of the operator's own server."""
+def _own_server(nats_url: str) -> Target:
+    """The operator's own server."""
     from services.access import logged_in
 
-    return logged_in(nats_url), os.environ.get("NATS_TOKEN", "")
+    return Target(logged_in(nats_url), os.environ.get("NATS_TOKEN", ""), own=True)
 
 
 def _metrics(at: str | None) -> Metrics:

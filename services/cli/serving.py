@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from services.composition import Beside, Workshop
     from services.gateway.app import Metrics as Exposition
     from services.gateway.keys import Keyring
-    from services.home import Home
+    from services.home import Home, Target
     from services.metrics import Metrics
 
-    BesideAt = Callable[[tuple[str, str]], Beside]
-    """What runs beside the services on a server, by its url and token."""
+    BesideAt = Callable[[Target], Beside]
+    """What runs beside the services on a server."""
 
 GATEWAY = "gateway"
 HTTP = "127.0.0.1:8080"

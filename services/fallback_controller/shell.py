@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from events.log import DurableSpec
 from events.notices import circuit_state, engine_topic
 from events.types import Event
+from events.writers import FALLBACK_CONTROLLER
 from services.actor import Actor, Command, GiveBack, Work
 from services.fallback_controller.circuits import CountFailure, counted
 from services.fallback_controller.core import decide
 
-NAME = "fallback-controller"
+NAME = FALLBACK_CONTROLLER
 TIMERS = "fallback-timers"
 """The durable whose messages are the timers: one is pending as long as it is not acknowledged."""
 

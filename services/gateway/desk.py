@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 import uuid
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -28,6 +30,10 @@ from services.gateway.listening import Listening
 from services.gateway.listing import Listing
 from services.gateway.problems import Refused, too_many, wrong
 from services.runtime import JobCache
+
+PLANS_KEPT: Final = 16
+PLAN_KEPT_S: Final = 60.0
+"""While somebody looks at a film that is only planned it is not planned for each frame."""
 
 
 class DryRun(Protocol):
@@ -52,12 +58,9 @@ class Desk:
         self._dry_run = dry_run
         self._cache = JobCache(log, config.runtime.jobs_cached_max)
         self._plans = asyncio.Semaphore(config.gateway.plans_max)
+        self._planned: OrderedDict[bytes, tuple[float, RenderPlanned]] = OrderedDict()
         self.listing = Listing(log, self.load, config.gateway.rows_kept_max)
         self.listening = Listening(log)
-
-    def open(self) -> None:
-        """The gateway serves."""
-        self.listening.open()
 
     async def close(self) -> None:
         """End what is told without end: the gateway stops."""
@@ -100,8 +103,12 @@ class Desk:
             self._dry_run.warm_up()
 
     async def plan(self, ask: Mapping[str, Any]) -> RenderPlanned:
-        """The plan that a request would get.  Raises ``Refused``."""
+        """The plan that a request would get, or got a moment ago.  Raises ``Refused``."""
         body = self._judged(ask)
+        key = hashlib.sha256(msgspec.json.encode(body)).digest()
+        made_s, known = self._planned.get(key, (0.0, None))
+        if known is not None and time.monotonic() - made_s <= PLAN_KEPT_S:
+            return known
         if self._dry_run is None:
             detail = "This gateway cannot plan; ask the one of `pytoon up`."
             raise Refused(HTTPStatus.NOT_IMPLEMENTED, detail)
@@ -112,6 +119,9 @@ class Desk:
         if isinstance(planned, RenderRejected):
             detail = "The request cannot be met."
             raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, detail, problems=planned.problems)
+        self._planned[key] = (time.monotonic(), planned)
+        while len(self._planned) > PLANS_KEPT:
+            self._planned.popitem(last=False)
         return planned
 
     def _judged(self, ask: Mapping[str, Any]) -> dict[str, Any]:

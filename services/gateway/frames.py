@@ -5,31 +5,23 @@ They are drawn by what draws the film, so that nobody has to imagine how it will
 
 from __future__ import annotations
 
-import hashlib
-import time
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
-import msgspec
 from fastapi import Query, Request, Response
 
 from adapters.base import EngineFailure
 from adapters.glances import Glances
 from events.job import Job
 from events.spec import Artifact, RenderSpec, Rung
-from services.gateway.asking import get, json_object, new_router
+from services.gateway.asking import desk_of, get, json_object, new_router
 from services.gateway.desk import Desk
 from services.gateway.document import JOB_BODY, refusals
-from services.gateway.problems import Refused
+from services.gateway.problems import Refused, away
 
 FRAME = "image/jpeg"
 WIDTH_MIN, WIDTH, WIDTH_MAX = 90, 540, 1080
-PLANS_KEPT: Final = 16
-PLAN_KEPT_S: Final = 60.0
-"""While somebody moves through a film that is only planned it is not planned for each frame."""
-
 router = new_router()
 
 _PICTURE: Any = {
@@ -52,11 +44,10 @@ class Sketches:
     def __init__(self, desk: Desk, glances: Glances | None) -> None:
         self._desk = desk
         self._glances = glances
-        self._plans: OrderedDict[bytes, tuple[float, RenderSpec]] = OrderedDict()
 
     async def of_request(self, ask: Mapping[str, Any], n: int, width: int) -> bytes:
         """Frame ``n`` of the film that a request would become; the last one has no later."""
-        spec = await self._planned(ask)
+        spec = (await self._desk.plan(ask)).spec
         # What an engine would generate nobody knows: it is shown as it is composed without.
         return await self._draw(spec, [composed(spec)] * len(spec.segments), n, width, {})
 
@@ -83,16 +74,6 @@ class Sketches:
         ]
         return await self._draw(spec, rungs, n, width, clips)
 
-    async def _planned(self, ask: Mapping[str, Any]) -> RenderSpec:
-        key = hashlib.sha256(msgspec.json.encode(ask)).digest()
-        made_s, spec = self._plans.get(key, (0.0, None))
-        if spec is None or time.monotonic() - made_s > PLAN_KEPT_S:
-            spec = (await self._desk.plan(ask)).spec
-            self._plans[key] = (time.monotonic(), spec)
-            while len(self._plans) > PLANS_KEPT:
-                self._plans.popitem(last=False)
-        return spec
-
     async def _draw(
         self,
         spec: RenderSpec,
@@ -107,10 +88,7 @@ class Sketches:
         try:
             return await self._glances.draw(spec, rungs, min(n, spec.frames - 1), width, clips)
         except EngineFailure as failure:
-            detail = f"The frame could not be drawn: {failure.detail}."
-            raise Refused(
-                HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": "2"}
-            ) from failure
+            raise away(failure.detail) from failure
 
 
 def composed(spec: RenderSpec) -> Rung:
@@ -140,9 +118,8 @@ async def frame_of_request(
 @get(router, "/jobs/{job_id}/frames/{n}", **_PICTURE)
 async def frame_of_job(request: Request, job_id: str, n: int, *, width: Width = WIDTH) -> Response:
     """A frame of a job's film, before it is there."""
-    desk: Desk = request.app.state.desk
     sketches: Sketches = request.app.state.sketches
-    job = await desk.job(job_id)
+    job = await desk_of(request).job(job_id)
     if n < 0 or (job.spec is not None and n >= job.spec.frames):
         frames = job.spec.frames if job.spec else 0
         detail = f"frame: {n} must be 0 to {max(0, frames - 1)}"

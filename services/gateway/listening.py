@@ -101,10 +101,6 @@ class Listening:
             if not self._ears:
                 await self._rest()
 
-    def open(self) -> None:
-        """Take streams, again after a close."""
-        self._closed = False
-
     async def close(self) -> None:
         """End every stream: its client comes back, here or elsewhere, and goes on."""
         self._closed = True

@@ -182,8 +182,7 @@ async def _on_log(request: Request, error: Exception) -> JSONResponse:
         detail = f"No new job is taken: {error}."
         refused = Refused(HTTPStatus.INSUFFICIENT_STORAGE, detail)
     else:
-        detail = f"The event log cannot be reached now: {error}. Try again."
-        refused = Refused(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": "2"})
+        refused = away(f"the event log cannot be reached ({error})")
     return problem_response(refused, request.url.path)
 
 

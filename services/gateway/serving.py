@@ -35,7 +35,6 @@ async def serve(app: FastAPI, listening: socket.socket, stop: asyncio.Event) -> 
     """Serve until ``stop`` is set; open requests get a few seconds to end."""
     desk: Desk = app.state.desk
     bounds = desk.config.gateway
-    desk.open()
     # Requests that are none and clients that go are no news; what fails here is logged by us, too.
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     allow_files(FILES_A_CONNECTION * bounds.connections_max + FILES_BESIDES)

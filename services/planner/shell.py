@@ -9,11 +9,12 @@ from adapters.studio import Preparation, Prepared, Studio, Unpreparable
 from config import Config, parse_request, resolve
 from events.log import DurableSpec
 from events.types import Event, Problem, Reason, RenderPlanned, RenderRejected
+from events.writers import PLANNER
 from services.actor import Actor, Command, Context, GiveBack, Work
 from services.planner.core import PlanRender, decide
 from services.planner.plan import build_spec, preparation_of, with_encoder
 
-NAME = "planner"
+NAME = PLANNER
 
 RETRY_S = 2.0
 """Delay before a request is planned again when a worker died or the store failed."""

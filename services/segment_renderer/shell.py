@@ -19,11 +19,12 @@ from adapters.base import (
 from events.log import DurableSpec
 from events.notices import CircuitClosed, CircuitProbed, circuit_state, engine_topic
 from events.types import Event, Reason, SegmentFailed, SegmentRendered, SegmentRequested
+from events.writers import SEGMENT_RENDERER
 from services.actor import Actor, Command, GiveBack, Work
 from services.segment_renderer.core import RenderSegment, decide, waits_for
 from services.segment_renderer.ledger import JobLedger
 
-NAME = "segment-renderer"
+NAME = SEGMENT_RENDERER
 
 PROBE_RETRY_S = 1.0
 """Delay before a segment is looked at again that found its engine being probed."""

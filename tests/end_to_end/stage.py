@@ -8,7 +8,6 @@ the services would append is appended here.  Bodies and films are the samples of
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 import cv2
 import msgspec
 import numpy as np
+from fastapi import FastAPI
 
 from adapters.files import FileStore
 from adapters.glances import Glances
@@ -35,7 +35,6 @@ from events.types import (
     Reason,
     RenderCancelled,
     RenderCancelRequested,
-    RenderCompleted,
     RenderFailed,
     RenderPlanned,
     RenderRejected,
@@ -44,7 +43,6 @@ from events.types import (
     SegmentRendered,
     SegmentRequested,
     SoundtrackMixed,
-    Verdict,
 )
 from services.composition import PRELOADED
 from services.gateway.addresses import bind
@@ -52,6 +50,7 @@ from services.gateway.app import create_app
 from services.gateway.desk import Desk
 from services.gateway.keys import Keyring
 from services.gateway.serving import serve
+from tests import builders
 from tests.assembler.shots import Shots, shots
 from tests.golden.frames import BOTTLE, presets
 from tests.samples import SAMPLES
@@ -81,11 +80,7 @@ class Stage:
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
         self._log = self._do(self._made())
-        config = load(environ=ENVIRON)
         self._pool = WorkerPool(1, preload=PRELOADED)
-        glances = self._do(self._looking(config.gateway.frame_s))
-        desk = Desk(self._log, self.store, config)
-        self._app = create_app(desk, keys=Keyring(), glances=glances)
         first = bind("127.0.0.1", 0)
         self._port = first.getsockname()[1]
         self.address = f"http://127.0.0.1:{self._port}"
@@ -96,8 +91,11 @@ class Stage:
     async def _made(self) -> MemoryLog:
         return MemoryLog(clock=lambda: self._now_s)
 
-    async def _looking(self, frame_s: float) -> Glances:
-        return Glances(self.store, self._pool, frame_s=frame_s, waiting_max=64)
+    async def _gateway(self) -> FastAPI:
+        config = load(environ=ENVIRON)
+        glances = Glances(self.store, self._pool, frame_s=config.gateway.frame_s, waiting_max=64)
+        desk = Desk(self._log, self.store, config)
+        return create_app(desk, keys=Keyring(), glances=glances)
 
     def _do(self, work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(WAIT_S)
@@ -105,7 +103,7 @@ class Stage:
     def _serve(self, listening: Any) -> None:
         self._stop = asyncio.Event()
         self._serving = asyncio.run_coroutine_threadsafe(
-            serve(self._app, listening, self._stop), self._loop
+            serve(self._do(self._gateway()), listening, self._stop), self._loop
         )
 
     def go(self) -> None:
@@ -175,16 +173,14 @@ class Stage:
         *,
         preset: str = "overlay_classic",
         ladder: Sequence[Rung] = (COMPOSED, TEMPLATE),
-        **ask: Any,
     ) -> RenderSpec:
         """The film's plan, as the planner makes it; its sources are in the store."""
-        key = json.dumps([preset, ask])
-        if key not in self._plans:
-            shot: Shots = shots(preset, [BOTTLE], self.folder, **{**WORDS, **ask})
+        if preset not in self._plans:
+            shot: Shots = shots(preset, [BOTTLE], self.folder, **WORDS)
             for path in shot.sources.values():
                 self.keep(path, "application/octet-stream")
-            self._plans[key] = shot.spec
-        spec = msgspec.structs.replace(self._plans[key], ladder=tuple(ladder))
+            self._plans[preset] = shot.spec
+        spec = msgspec.structs.replace(self._plans[preset], ladder=tuple(ladder))
         self.append(RenderPlanned(job_id=job_id, spec=spec))
         return spec
 
@@ -252,24 +248,14 @@ class Stage:
         warnings: Sequence[Warned] = (),
     ) -> None:
         """The film is there."""
-        film, still = self.body(preset), self.still(preset)
-        verdict = Verdict(
-            width=1080,
-            height=1920,
-            fps="30/1",
-            frames=frames,
-            duration_s=frames / 30,
-            video_codec="h264",
-            pixel_format="yuv420p",
-            audio_codec="aac",
-            audio_duration_s=frames / 30,
-            bitrate_kbps=2100,
-            bytes=3_900_000,
+        film, still, done = self.body(preset), self.still(preset), builders.completed()
+        verdict = msgspec.structs.replace(
+            done.verdict, frames=frames, duration_s=frames / 30, bitrate_kbps=2100, bytes=3_900_000
         )
         self.append(
-            RenderCompleted(
+            msgspec.structs.replace(
+                done,
                 job_id=job_id,
-                attempt=1,
                 output=film,
                 thumbnail=still,
                 metadata=still,
@@ -287,8 +273,8 @@ class Stage:
         self.ask("planning")
         return "planning"
 
-    def rendering(self, job_id: str, drawn: int, under_way: Mapping[int, float]) -> str:
-        """So many segments are drawn, others to a share."""
+    def rendering(self, job_id: str, drawn: int, *under_way: int) -> str:
+        """So many segments are drawn, others are under way."""
         self.ask(job_id)
         self.planned(job_id)
         self.drawing(job_id, *range(drawn), *under_way)
@@ -297,12 +283,6 @@ class Stage:
         )
         self.drawn(job_id, *range(drawn))
         return job_id
-
-    def joining(self) -> str:
-        """All segments are drawn."""
-        self.rendering("joining", 5, {})
-        self.append(AssemblyRequested(job_id="joining", attempt=1))
-        return "joining"
 
     def downgraded(self) -> str:
         """A hosted engine did not answer for some of its segments."""
@@ -376,7 +356,7 @@ class Stage:
     def failed(self) -> str:
         """The last resort failed, too."""
         job = "failed"
-        self.rendering(job, 3, {3: 0.4})
+        self.rendering(job, 3, 3)
         detail = "the film has 448 frames and not 450; tried twice"
         self.append(RenderFailed(job_id=job, reason=Reason.CORRUPT_OUTPUT, detail=detail))
         return job
@@ -407,18 +387,18 @@ class Stage:
     def cancelled(self) -> str:
         """Somebody stopped it."""
         job = "cancelled"
-        self.rendering(job, 1, {1: 0.7, 2: 0.3})
+        self.rendering(job, 1, 1, 2)
         why = "the campaign was called off"
         self.append(
             RenderCancelRequested(job_id=job, why=why), RenderCancelled(job_id=job, why=why)
         )
         return job
 
-    def done(self, job_id: str = "done", preset: str = "overlay_classic", **ask: Any) -> str:
+    def done(self) -> str:
         """The film is there."""
-        self.ask(job_id, preset_id=preset, **ask)
-        self._made_of(job_id, preset)
-        return job_id
+        self.ask("done")
+        self._made_of("done", "overlay_classic")
+        return "done"
 
     def _made_of(self, job_id: str, preset: str) -> None:
         spec = self.planned(job_id, preset=preset)
@@ -446,17 +426,8 @@ class Stage:
             SoundtrackMixed(job_id=job, artifact=self.body(), lufs=-16.2, true_peak_db=-4.0)
         )
         self.append(AssemblyRequested(job_id=job, attempt=1))
-        fell = [
-            Downgrade(
-                segment=at,
-                from_rung=HOSTED,
-                to_rung=COMPOSED,
-                reason=Reason.BUDGET,
-                detail="0.5 EUR of 0 EUR",
-            )
-            for at in segments
-        ]
         remark = Warned(code="loudness", message="the sound is at -16.2 LUFS, not at -14")
+        fell = fold(job, self._do(self._log.read(job))).downgrades
         self.completed(job, downgrades=fell, warnings=[remark])
         return job
 
@@ -467,11 +438,10 @@ class Stage:
             words = _HOOKS[at % len(_HOOKS)]
             preset = names[at % len(names)]
             job = f"film-{at:03}"
+            self.ask(job, preset_id=preset, hook=words)
             if at % 9 == 5:
-                self.ask(job, preset_id=preset, hook=words)
                 self.append(RenderCancelRequested(job_id=job), RenderCancelled(job_id=job, why=""))
             else:
-                self.ask(job, preset_id=preset, hook=words)
                 self._made_of(job, preset)
             self._step(3600.0)
 

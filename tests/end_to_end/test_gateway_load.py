@@ -16,7 +16,7 @@ LOOK_S_MAX = 1.0
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
-def _checked(found: Served, kinds: set[str]) -> str:
+def _checked(found: Served, kinds: set[str]) -> None:
     """What all clients met, as the log is told it; nobody met an error or was left over."""
     load = found.load
     told = "; ".join(
@@ -30,7 +30,6 @@ def _checked(found: Served, kinds: set[str]) -> str:
     assert found.left == 0, "the crowd has gone, and its connections are open"
     for kind in (JOB, JOBS):
         assert load.p99_s(kind) < LOOK_S_MAX, told
-    return told
 
 
 def test_two_hundred_clients_beside_two_hundred_jobs(tmp_path: Path) -> None:

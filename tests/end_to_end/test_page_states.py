@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from events.types import AssemblyRequested
+from events.types import AssemblyRequested, RenderCancelRequested
 from tests.end_to_end.browsing import (
     DESKTOP,
     IN_A_BROWSER,
@@ -89,7 +89,7 @@ def the_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     stage.many(FILMS)
     for scene in ("done", "remarked", "failed", "rejected", "cancelled", "downgraded", "doubt"):
         getattr(stage, scene)()
-    stage.rendering("rendering", 2, {2: 0.6, 3: 0.3})
+    stage.rendering("rendering", 2, 2, 3)
     stage.planning()
     yield stage
     stage.close()
@@ -152,7 +152,7 @@ def test_the_first_visit_is_light_and_still(browser: Browser, stage: Stage) -> N
 
 def test_a_tile_fills_and_then_plays(browser: Browser, stage: Stage) -> None:
     """From below, as far as its service tells; the first one drawn is shown large."""
-    job = stage.rendering("filling", 0, {0: 0.0, 1: 0.0})
+    job = stage.rendering("filling", 0, 0, 1)
     with opened(browser, stage.address, f"/#/film/{job}") as page:
         tile = page.locator(".tiles li").first
         expect(tile.locator("img.ahead")).to_be_visible()
@@ -173,7 +173,7 @@ def test_a_tile_fills_and_then_plays(browser: Browser, stage: Stage) -> None:
 
 def test_a_tile_shows_what_its_engine_sees_so_far(browser: Browser, stage: Stage) -> None:
     """A preview of a generation under way; it goes when the segment is drawn."""
-    job = stage.rendering("seen", 0, {0: 0.0})
+    job = stage.rendering("seen", 0, 0)
     stage.still("meme_fast")
     picture = (stage.folder / "meme_fast.jpg").read_bytes()
     url = f"data:image/jpeg;base64,{base64.b64encode(picture).decode()}"
@@ -190,6 +190,15 @@ def test_a_tile_shows_what_its_engine_sees_so_far(browser: Browser, stage: Stage
         stage.drawn(job, 0)
         expect(tile.locator("video")).to_have_count(1)
         expect(seen).to_have_count(0)
+
+
+def test_one_that_is_being_stopped_says_so(browser: Browser, stage: Stage) -> None:
+    """Also to whoever opens it only now: it cannot be stopped a second time."""
+    job = stage.rendering("stopping", 1, 1)
+    stage.append(RenderCancelRequested(job_id=job, why="the campaign was called off"))
+    with opened(browser, stage.address, f"/#/film/{job}") as page:
+        expect(page.locator(".named .state")).to_have_text("Stopping")
+        expect(page.locator(".actions button")).to_be_disabled()
 
 
 def test_a_downgrade_is_told_where_it_happened(browser: Browser, stage: Stage) -> None:
@@ -262,7 +271,7 @@ def test_time_travel_goes_to_each_step(browser: Browser, stage: Stage) -> None:
 
 def test_a_gateway_that_goes_away_while_one_watches(browser: Browser, stage: Stage) -> None:
     """It is told, and what happened meanwhile comes once each when it is back."""
-    job = stage.rendering("interrupted", 1, {1: 0.5})
+    job = stage.rendering("interrupted", 1, 1)
     with opened(browser, stage.address, f"/#/film/{job}") as page:
         steps = page.locator(".log li")
         expect(page.locator(".player video")).to_have_count(1)
@@ -314,7 +323,7 @@ def test_many_films_come_a_page_at_a_time(browser: Browser, stage: Stage) -> Non
 
 def test_films_under_way_go_on_in_the_list(browser: Browser, stage: Stage) -> None:
     """Without a reload."""
-    job = stage.rendering("listed", 1, {1: 0.5})
+    job = stage.rendering("listed", 1, 1)
     with opened(browser, stage.address, "/#/films") as page:
         bar = page.locator(".films li").first.locator("progress")
         expect(bar).to_have_js_property("value", 0.2)

@@ -112,7 +112,10 @@ async def test_each_refusal_says_what_to_do(mutual: Place, tmp_path: Path) -> No
             await mutual.connect(environ, **where)
 
 
-async def test_a_password_is_not_told_without_the_tls_that_was_asked_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize("scheme", ["tls", "nats"])
+async def test_a_password_is_not_told_without_the_tls_that_was_asked_for(
+    tmp_path: Path, scheme: str
+) -> None:
     """A server that says that it speaks none is not believed, and not connected to."""
     place = Place(tmp_path, 1, mutual=False)
     told = bytearray()
@@ -126,7 +129,7 @@ async def test_a_password_is_not_told_without_the_tls_that_was_asked_for(tmp_pat
         port = impostor.sockets[0].getsockname()[1]
         with pytest.raises(LogUnavailable, match="does not speak TLS"):
             await JetStreamLog.connect(
-                f"tls://client:secret@127.0.0.1:{port}",
+                f"{scheme}://client:secret@127.0.0.1:{port}",
                 tls=tls_context(place.trusting),
                 settings=IMPATIENT,
             )

@@ -11,7 +11,7 @@ const TYPES = [
 ];
 const AWAY = "The server does not answer. Start it again with “pytoon up”: this page goes on by itself.";
 
-export class Problem extends Error {
+class Problem extends Error {
   constructor(status, told) {
     super(told.detail || `The server answered ${status}.`);
     this.status = status;

@@ -90,7 +90,12 @@ function keys() {
   button.prepend(icon("key"));
   addEventListener("keyed", () => { kept.set("keyed", true); button.hidden = false; });
   button.addEventListener("click", async () => {
-    await api.forget();
+    try {
+      await api.forget();
+    } catch (problem) {
+      main.prepend(h("p", { class: "error", role: "alert" }, problem.message));
+      return;
+    }
     kept.set("keyed", false);
     location.reload();
   });

@@ -1,7 +1,7 @@
 // One film: its segments as tiles that fill, its log beside them, the film when it is there,
 // and every step of its past.
 
-import { api } from "./api.js";
+import { RETRY_MS, api } from "./api.js";
 import { bytes, calm, clock, copy, h, icon, moment, say, seconds, sentence } from "./dom.js";
 import { History } from "./history.js";
 import { OVER, downgrades, ending, fieldName, stateName, wording } from "./telling.js";
@@ -61,22 +61,31 @@ class Film {
   }
 
   // Events come in bursts: the state is asked for once for all of them.
-  soon() {
-    this.pending ??= setTimeout(async () => {
+  soon(wait = 120) {
+    this.pending ??= setTimeout(() => {
       this.pending = null;
-      if (this.at === null) await this.refresh().catch((problem) => { if (problem.passing) this.away(true); });
-    }, 120);
+      this.refresh();
+    }, wait);
   }
 
   async refresh() {
     const turn = ++this.turn;
-    const job = await api.job(this.id, this.at);
-    if (turn === this.turn) this.render(job);
+    try {
+      const job = await api.job(this.id, this.at);
+      if (turn !== this.turn) return;
+      this.away(false);
+      this.render(job);
+    } catch (problem) {
+      if (problem.passing) {
+        this.away(true);
+        this.soon(RETRY_MS);
+      } else say(this.notes, h("p", { class: "error" }, icon("alert"), problem.message));
+    }
   }
 
   follow(last) {
     const close = api.follow(this.id, last, {
-      onEvent: (event) => { if (this.add(event)) this.soon(); },
+      onEvent: (event) => { if (this.add(event) && this.at === null) this.soon(); },
       onProgress: (told) => this.advance(told),
       onEnd: () => { this.away(false); this.soon(); },
       onLost: () => this.away(true),
@@ -122,12 +131,7 @@ class Film {
         `, after step ${step} of ${this.history.events.length}`),
       h("button", { type: "button", onclick: () => this.history.go(Infinity) }, "Back to now"));
     }
-    try {
-      await this.refresh();
-    } catch (problem) {
-      if (problem.passing) this.away(true);
-      else say(this.notes, h("p", { class: "error" }, icon("alert"), problem.message));
-    }
+    await this.refresh();
   }
 
   async stop() {
@@ -197,7 +201,8 @@ class Film {
 
   act(job) {
     const done = job.status === "completed";
-    const key = [job.status, this.at !== null, this.stopping, Boolean(this.asked)].join();
+    const stopping = Boolean(this.stopping) || job.status === "cancelling";
+    const key = [job.status, this.at !== null, stopping, Boolean(this.asked)].join();
     if (this.acted === key) return;
     this.acted = key;
     const again = this.asked && h("a", { class: "button", href: `#/make/${encodeURIComponent(this.id)}` },
@@ -205,7 +210,7 @@ class Film {
     this.actions.replaceChildren(...[
       this.told,
       !OVER.includes(job.status) && this.at === null && h("button", { type: "button",
-        disabled: Boolean(this.stopping), onclick: () => this.stop() }, icon("stop"), this.stopping ? "Stopping…" : "Stop"),
+        disabled: stopping, onclick: () => this.stop() }, icon("stop"), stopping ? "Stopping…" : "Stop"),
       OVER.includes(job.status) && again,
       done && h("button", { type: "button", onclick: () => copy(location.href, this.told) }, icon("copy"), "Copy link"),
       done && h("a", { class: "button primary", href: api.output(this.id), download: `${this.id}.mp4` },
@@ -244,7 +249,7 @@ class Film {
 
   waiting(job) {
     const over = OVER.includes(job.status);
-    const planned = job.segments.length;
+    const planned = this.plan ? job.segments.length : 0;
     const words = over ? `There is no film: it was ${job.status === "cancelled" ? "stopped" : job.status}.`
       : planned ? "So it will look. The first segment plays here as soon as it is drawn." : "It is being planned.";
     const n = planned ? Math.min(this.plan.frames - 1, Math.round(this.plan.fps * 1.5)) : 0;
@@ -262,8 +267,7 @@ function finished(id) {
 
 function early(id, segment, count) {
   const clip = h("video", { src: api.body(id, segment.index), loop: true, playsInline: true,
-    autoplay: !calm(), controls: calm(), "aria-label": `Segment ${segment.index + 1}` });
-  clip.muted = true;
+    autoplay: !calm(), controls: calm(), muted: true, "aria-label": `Segment ${segment.index + 1}` });
   return [clip, h("span", { class: "badge" }, `Segment ${segment.index + 1} of ${count}`)];
 }
 

@@ -108,12 +108,16 @@ class Films {
     }
     this.after = after;
     this.more.hidden = after === null;
+    this.tally();
+  }
+
+  tally() {
     const none = !this.list.children.length;
     const filtered = Boolean(this.state || this.look.value);
     this.empty.hidden = !none;
     this.filters.hidden = none && !filtered;
     this.begin.hidden = this.filters.hidden;
-    this.count.textContent = none ? "" : `${many(this.list.children.length, "film")}${after === null ? "" : ", and older ones"}, newest first`;
+    this.count.textContent = none ? "" : `${many(this.list.children.length, "film")}${this.after === null ? "" : ", and older ones"}, newest first`;
     if (none) this.empty.replaceChildren(...(filtered ? unfound(() => this.clear()) : nothing(this.presets)));
   }
 
@@ -136,17 +140,37 @@ class Films {
       return;  // It is asked again in a moment; what is shown stays.
     }
     if (turn !== this.turn) return;
-    for (const job of found.reverse()) {
-      const known = this.cards.get(job.job_id);
-      if (known && JSON.stringify(known.job) === JSON.stringify(job)) continue;
-      const card = this.card(job);
-      if (known) {
-        const focused = known.card.contains(document.activeElement);
-        known.card.replaceWith(card);
-        if (focused) card.querySelector("a").focus({ preventScroll: true });
-      } else this.list.prepend(card);
-      this.cards.set(job.job_id, { card, job });
+    for (const job of [...found].reverse()) this.place(job);
+    const there = new Set(found.map((job) => job.job_id));
+    for (const { job } of live) if (!there.has(job.job_id)) await this.missed(job, turn);
+    this.tally();
+  }
+
+  // One that was under way and is not among the newest of its kind any more.
+  async missed(before, turn) {
+    const job = await api.job(before.job_id).catch(() => null);
+    if (!job || turn !== this.turn) return;
+    if (this.state && job.status !== this.state) {
+      this.cards.get(before.job_id).card.remove();
+      this.cards.delete(before.job_id);
+      return;
     }
+    const { status, output } = job;
+    const done = job.segments.filter((segment) => segment.status === "rendered").length;
+    this.place({ ...before, status, output, segments: job.segments.length, segments_rendered: done });
+  }
+
+  // A card anew where something has changed; one that is new in front.
+  place(job) {
+    const known = this.cards.get(job.job_id);
+    if (known && JSON.stringify(known.job) === JSON.stringify(job)) return;
+    const card = this.card(job);
+    if (known) {
+      const focused = known.card.contains(document.activeElement);
+      known.card.replaceWith(card);
+      if (focused) card.querySelector("a").focus({ preventScroll: true });
+    } else this.list.prepend(card);
+    this.cards.set(job.job_id, { card, job });
   }
 
   card(job) {
@@ -181,8 +205,7 @@ function moving(link, picture, id) {
   link.addEventListener("mouseenter", () => {
     if (calm()) return;
     timer = setTimeout(() => {
-      const film = h("video", { src: api.output(id), loop: true, playsInline: true, "aria-hidden": "true" });
-      film.muted = true;
+      const film = h("video", { src: api.output(id), loop: true, playsInline: true, muted: true, "aria-hidden": "true" });
       film.addEventListener("playing", () => film.classList.add("on"));
       picture.append(film);
       film.play().catch(() => film.remove());

@@ -22,8 +22,7 @@ export function looks(presets, draft, changed) {
   const cards = presets.map((preset) => {
     const id = preset.preset_id;
     const film = h("video", { src: `/page/samples/${id}.mp4#t=1`, loop: true, playsInline: true,
-      preload: "metadata", "aria-hidden": "true", tabindex: "-1" });
-    film.muted = true;
+      preload: "metadata", muted: true, "aria-hidden": "true", tabindex: "-1" });
     film.addEventListener("error", () => drawn(film, preset));
     films.set(id, film);
     const radio = h("input", { type: "radio", name: "preset", value: id, class: "unseen",

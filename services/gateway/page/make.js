@@ -1,6 +1,6 @@
 // Make a film: pictures, a look, words, length and sound; beside them the frame as it will be.
 
-import { api } from "./api.js";
+import { RETRY_MS, api } from "./api.js";
 import { blank, isEmpty, like, load, request, save } from "./draft.js";
 import { h, icon, later, many, say, sentence } from "./dom.js";
 import { looks } from "./looks.js";
@@ -11,7 +11,6 @@ import { fieldName, wording } from "./telling.js";
 import { Words } from "./words.js";
 
 const PAUSE_MS = 350;
-const RETRY_MS = 2500;
 const PLAINER = { no_picture: "No picture yet: the film is made of its words alone." };
 const EMPTY = "Begin with a picture or with words.";
 

@@ -2,7 +2,7 @@
 
 import { api } from "./api.js";
 import { keepThumb, thumbOf } from "./draft.js";
-import { h, icon } from "./dom.js";
+import { h, icon, say } from "./dom.js";
 
 const KINDS = "image/png,image/jpeg,image/webp,image/gif,image/bmp";
 const PICTURES_MAX = 20;
@@ -128,8 +128,6 @@ export class Pictures {
     this.zone.classList.toggle("small", Boolean(this.list.children.length));
     const told = [...this.wrong,
       ...[...this.problems].map(([at, words]) => `${pictures[at]?.name || "A picture"}: ${words}`)];
-    if (told.join() === this.note.dataset.told) return;
-    this.note.dataset.told = told.join();
-    this.note.replaceChildren(...told.map((words) => h("p", { class: "error" }, words)));
+    say(this.note, ...told.map((words) => h("p", { class: "error" }, words)));
   }
 }

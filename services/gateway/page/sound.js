@@ -31,7 +31,7 @@ export function lengthField(draft, changed) {
 }
 
 // A file that is sent as soon as it is chosen, and can be taken out again.
-export function fileField(draft, name, label, shown, accept, changed) {
+function fileField(draft, name, label, shown, accept, changed) {
   const id = `f-${name}`;
   const wrong = h("p", { class: "error", id: `${id}-wrong`, hidden: true });
   const input = h("input", { type: "file", id, accept, class: "unseen", "aria-describedby": wrong.id,

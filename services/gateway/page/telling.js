@@ -6,7 +6,7 @@ export const OVER = ["completed", "failed", "rejected", "cancelled"];
 
 const STATES = {
   requested: "In line", rendering: "Rendering", assembling: "Joining", completed: "Done",
-  failed: "Failed", rejected: "Rejected", cancelled: "Stopped",
+  failed: "Failed", rejected: "Rejected", cancelling: "Stopping", cancelled: "Stopped",
 };
 const SEGMENTS = {
   pending: "waits", requested: "drawing", rendered: "done", failed: "tries again",
@@ -25,13 +25,13 @@ const DEADLINES = { not_taken: "nobody took it", no_progress: "it did not go on"
 export const stateName = (state) => STATES[state] || sentence(state);
 // A segment of a film that has ended goes on no more.
 export const segmentName = (state, over) => (over && UNDONE[state]) || SEGMENTS[state] || state;
-export const reasonOf = (reason) => REASONS[reason] || reason;
+const reasonOf = (reason) => REASONS[reason] || reason;
 
 const looks = (one) => `${one.still ? "still, " : ""}${KINDS[one.archetype] || one.archetype}`;
 const rung = (one) => `${one.engine}, ${looks(one)}`;
 
 // Runs of numbers from 0 as people count: [0, 1, 2, 4] are 1–3, 5.
-export function counted(indices) {
+function counted(indices) {
   const runs = [];
   for (const index of [...indices].sort((a, b) => a - b)) {
     const run = runs.at(-1);

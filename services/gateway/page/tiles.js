@@ -98,8 +98,7 @@ function fill(element, share) {
 
 function body(id, index) {
   const film = h("video", { src: `${api.body(id, index)}#t=0.5`, playsInline: true, loop: true,
-    preload: "metadata", "aria-hidden": "true", tabindex: "-1" });
-  film.muted = true;
+    preload: "metadata", muted: true, "aria-hidden": "true", tabindex: "-1" });
   film.addEventListener("error", () => film.replaceWith(icon("film")));
   const play = () => { if (!calm()) film.play().catch(() => {}); };
   film.addEventListener("mouseenter", play);
