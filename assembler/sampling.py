@@ -2,8 +2,8 @@
 
 A *level* is a crisp picture, stored denser than it is shown, mostly 1.7 to 2.5 times: sampling it
 linearly keeps its sharpness even while it moves, and an axis-parallel window is cut out by a
-resize, which costs less than a warp.  The place of the window is met within a fraction of a level pixel by
-choosing how many columns and rows to draw before it and throw away.
+resize, which costs less than a warp.  The place of the window is met within a fraction of a level
+pixel by choosing how many columns and rows to draw before it and throw away.
 A *wash* is a soft picture, stored small with 16 bits and dithered as it is drawn: no banding.
 """
 
