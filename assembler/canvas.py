@@ -34,6 +34,8 @@ SET_AT = 0.45
 """Where the middle of a continued picture is: a share of the frame's height."""
 COARSE = 8
 """What is blurred is blurred at this fraction of the size."""
+SIGMA_CELLS = 3.0
+"""What is blurred by more cells is blurred smaller yet."""
 FADE_SHARE = 0.11
 BLUR_SHARE = 0.055
 """Of the width that is seen at once."""
@@ -84,99 +86,153 @@ def continued(pixels: Pixels, margins: Margins, *, plain: bool, blur: float) -> 
     """
     if margins == Margins(0, 0, 0, 0):
         return pixels
-    around = (margins.top, margins.bottom, margins.left, margins.right)
-    way = cv2.BORDER_REPLICATE if plain else cv2.BORDER_REFLECT_101
-    whole = cv2.copyMakeBorder(pixels, *around, way).astype(np.uint8, copy=False)
-    height, width = whole.shape[:2]
+    grid = _Grid.over(pixels.shape[1], pixels.shape[0], margins)
+    soft = _blurred(grid.of(pixels, plain=plain), blur / COARSE)
     shorter = min(pixels.shape[:2])
-    size = (max(1, width // COARSE), max(1, height // COARSE))
-    coarse = shrunk_to(whole[: size[1] * COARSE, : size[0] * COARSE], size).astype(np.float32)
-    soft = _blurred(coarse, blur / COARSE)
     if not plain:
         # What is far is blurred four times as much: the ground loses itself.
-        outwards = _outwards(size, margins, 0.5, 0.0, shorter)
-        small = (max(1, size[0] // 4), max(1, size[1] // 4))
-        wide = _blurred(cv2.resize(soft, small, interpolation=cv2.INTER_AREA), blur / COARSE)
-        soft = _mixed(soft, cv2.resize(wide, size, interpolation=cv2.INTER_CUBIC), outwards)
+        outwards = grid.outwards(0.5 * shorter, 0.0)
+        soft = _mixed(soft, _blurred(soft, 4 * blur / COARSE), outwards)
         soft *= (1 - (1 - DIM) * outwards)[..., None]
-    fade = PLAIN_FADE_SHARE if plain else FADE_SHARE
-    share = _outwards(size, margins, 0.0, fade, shorter)
-    for edge in _bands(margins, whole.shape, round(fade * shorter) + COARSE):
-        _lay(whole, soft, share, edge)
+    inside = (PLAIN_FADE_SHARE if plain else FADE_SHARE) * shorter
+    share, ground = grid.outwards(0.0, inside), rounded(soft)
+    whole = np.empty((grid.height, grid.width, 4), np.uint8)
+    whole[grid.rows, grid.columns] = pixels
+    for part in _frame(grid, 0):
+        whole[part] = grid.grown(ground, part)
+    for part in _frame(grid, round(inside) + COARSE):
+        over = grid.grown(share, part)
+        own = np.ascontiguousarray(whole[part])
+        whole[part] = cv2.blendLinear(own, grid.grown(ground, part), 1 - over, over)
     whole[..., 3] = 255
     return whole
 
 
-def _outwards(
-    size: tuple[int, int], margins: Margins, far: float, near: float, shorter: int
-) -> Floats:
-    """Return 0 well inside the picture, 1 outside, on a coarse grid.
+Part = tuple[slice, slice]
+"""Rows and columns."""
 
-    It rises from ``near`` inside the picture's edge to ``far`` outside: shares of ``shorter``.
+
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """A continued picture in coarse: cells of 8×8 px from the picture's own corner on.
+
+    ``before`` and ``after`` are how many cells (across, down) lie outside of the picture's own.
     """
-    width, height = size
 
-    def along(count: int, first: int, last: int) -> Floats:
-        at = (np.arange(count, dtype=np.float32) + 0.5) * COARSE
-        end = count * COARSE - last
-        outside = np.full(count, -1e9, np.float32)
-        if first:
-            outside = np.maximum(outside, first - at)
-        if last:
-            outside = np.maximum(outside, at - end)
-        t = np.clip((outside + near * shorter) / max((near + far) * shorter, 1.0), 0, 1)
-        return np.asarray(t * t * (3 - 2 * t), np.float32)
+    width: int
+    height: int
+    rows: slice
+    columns: slice
+    before: tuple[int, int]
+    own: tuple[int, int]
+    after: tuple[int, int]
 
-    across = along(width, margins.left, margins.right)
-    down = along(height, margins.top, margins.bottom)
-    return np.asarray(1 - (1 - down[:, None]) * (1 - across[None, :]), np.float32)
+    @staticmethod
+    def over(width: int, height: int, margins: Margins) -> _Grid:
+        own = (max(1, width // COARSE), max(1, height // COARSE))
+        rest = (width - own[0] * COARSE, height - own[1] * COARSE)
+        return _Grid(
+            width=margins.left + width + margins.right,
+            height=margins.top + height + margins.bottom,
+            rows=slice(margins.top, margins.top + height),
+            columns=slice(margins.left, margins.left + width),
+            before=(_cells(margins.left), _cells(margins.top)),
+            own=own,
+            after=(_cells(margins.right + rest[0]), _cells(margins.bottom + rest[1])),
+        )
+
+    def of(self, pixels: Pixels, *, plain: bool) -> Floats:
+        """Return the means of the picture's cells, continued by themselves."""
+        across, down = self.own
+        means = shrunk_to(pixels[: down * COARSE, : across * COARSE], self.own)
+        way = cv2.BORDER_REPLICATE if plain else cv2.BORDER_REFLECT_101
+        around = (self.before[1], self.after[1], self.before[0], self.after[0])
+        return np.asarray(cv2.copyMakeBorder(means, *around, way), np.float32)
+
+    def outwards(self, far: float, near: float) -> Floats:
+        """Return 0 well inside the picture, 1 outside.
+
+        It rises from ``near`` px inside of the picture's edge to ``far`` px outside.
+        """
+
+        def along(axis: int, picture: slice, end: int) -> Floats:
+            cells = np.arange(self.before[axis] + self.own[axis] + self.after[axis])
+            at = picture.start + (cells - self.before[axis] + np.float32(0.5)) * COARSE
+            outside = np.full(len(cells), -1e9, np.float32)
+            if picture.start:
+                outside = np.maximum(outside, picture.start - at)
+            if picture.stop < end:
+                outside = np.maximum(outside, at - picture.stop)
+            t = np.clip((outside + near) / max(near + far, 1.0), 0, 1)
+            return np.asarray(t * t * (3 - 2 * t), np.float32)
+
+        across, down = along(0, self.columns, self.width), along(1, self.rows, self.height)
+        return np.asarray(1 - (1 - down[:, None]) * (1 - across[None, :]), np.float32)
+
+    def grown(self, coarse: NDArray[Any], part: Part) -> NDArray[Any]:
+        """Return a part of the whole from the cells, interpolated."""
+        begin = (
+            self.columns.start - self.before[0] * COARSE,
+            self.rows.start - self.before[1] * COARSE,
+        )
+        cut, inner = [], []
+        for span, first in zip(part, reversed(begin), strict=True):
+            cell = max(0, (span.start - first) // COARSE - 1)
+            cut.append(slice(cell, (span.stop - first) // COARSE + 2))
+            within = span.start - first - cell * COARSE
+            inner.append(slice(within, within + span.stop - span.start))
+        cells = coarse[cut[0], cut[1]]
+        large = cv2.resize(cells, None, fx=COARSE, fy=COARSE, interpolation=cv2.INTER_LINEAR)
+        return large[inner[0], inner[1]]
 
 
-def _blurred(picture: NDArray[Any], sigma: float) -> Floats:
-    soft = cv2.GaussianBlur(picture, (0, 0), max(sigma, 0.6), borderType=cv2.BORDER_REPLICATE)
+def _cells(pixels: int) -> int:
+    return -(-pixels // COARSE)
+
+
+def _frame(grid: _Grid, inside: int) -> list[Part]:
+    """Return what lies around the picture or, along the sides that go on, ``inside`` px in it."""
+    top, bottom, left, right = (
+        grid.rows.start,
+        grid.rows.stop,
+        grid.columns.start,
+        grid.columns.stop,
+    )
+    if not inside:
+        rows, columns = (0, top, bottom, grid.height), (0, left, right, grid.width)
+    else:
+        inner_top = min(top + inside, bottom) if top else top
+        inner_bottom = max(bottom - inside, inner_top) if bottom < grid.height else bottom
+        inner_left = min(left + inside, right) if left else left
+        inner_right = max(right - inside, inner_left) if right < grid.width else right
+        rows, columns = (
+            (top, inner_top, inner_bottom, bottom),
+            (left, inner_left, inner_right, right),
+        )
+    across, middle = slice(columns[0], columns[3]), slice(rows[1], rows[2])
+    parts = [
+        (slice(rows[0], rows[1]), across),
+        (slice(rows[2], rows[3]), across),
+        (middle, slice(columns[0], columns[1])),
+        (middle, slice(columns[2], columns[3])),
+    ]
+    return [part for part in parts if all(span.start < span.stop for span in part)]
+
+
+def _blurred(picture: Floats, sigma: float) -> Floats:
+    """Blur; by much at a fraction of the size, where it costs little and looks the same."""
+    height, width = picture.shape[:2]
+    step = max(1.0, sigma / SIGMA_CELLS)
+    size = (max(1, round(width / step)), max(1, round(height / step)))
+    small = picture if step == 1.0 else cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    soft = cv2.GaussianBlur(small, (0, 0), max(sigma / step, 0.6), borderType=cv2.BORDER_REPLICATE)
+    if step > 1.0:
+        soft = cv2.resize(soft, (width, height), interpolation=cv2.INTER_CUBIC)
     return np.asarray(soft, np.float32)
 
 
-def _mixed(under: Floats, over: NDArray[Any], share: Floats) -> Floats:
+def _mixed(under: Floats, over: Floats, share: Floats) -> Floats:
     return np.asarray(under + (over - under) * share[..., None], np.float32)
-
-
-def _bands(margins: Margins, shape: tuple[int, ...], inside: int) -> list[tuple[slice, slice]]:
-    """Return the parts of a continued picture that are not just the picture."""
-    height, width = shape[:2]
-    rows = slice(margins.top, height - margins.bottom)
-    bands = []
-    if margins.top:
-        bands.append((slice(0, min(margins.top + inside, height)), slice(0, width)))
-    if margins.bottom:
-        bands.append((slice(max(height - margins.bottom - inside, 0), height), slice(0, width)))
-    if margins.left:
-        bands.append((rows, slice(0, min(margins.left + inside, width))))
-    if margins.right:
-        bands.append((rows, slice(max(width - margins.right - inside, 0), width)))
-    return bands
-
-
-def _lay(whole: Pixels, soft: Floats, share: Floats, part: tuple[slice, slice]) -> None:
-    """Mix what is soft into a part of the whole, from their coarse grids."""
-    rows, columns = part
-    height, width = rows.stop - rows.start, columns.stop - columns.start
-    if height <= 0 or width <= 0:
-        return
-    matrix = np.array(
-        [
-            [1 / COARSE, 0, (columns.start + 0.5) / COARSE - 0.5],
-            [0, 1 / COARSE, (rows.start + 0.5) / COARSE - 0.5],
-        ]
-    )
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    grown, over = (
-        cv2.warpAffine(each, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-        for each in (rounded(soft), share)
-    )
-    whole[part] = cv2.blendLinear(
-        np.ascontiguousarray(whole[part]), grown, np.asarray(1 - over, np.float32), over
-    )
 
 
 __all__ = [

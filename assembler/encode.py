@@ -278,16 +278,13 @@ def _encode(
     with open_output(target) as container:
         stream = cast("VideoStream", container.add_stream(profile.codec, rate=fps))
         _configure(stream.codec_context, profile, size)
-        picture = av.VideoFrame(width, height, "yuv420p")
-        picture.color_range = LIMITED_RANGE
-        picture.colorspace = BT709
-        if keys:
-            picture.pict_type = PictureType.I
         done = 0
         for frame in frames:
             if done == count:
                 raise EncodeError(f"more than the planned {count} frames were given")
-            fill(picture, frame)
+            picture = picture_of(frame, width, height)
+            picture.color_range, picture.colorspace = LIMITED_RANGE, BT709
+            picture.pict_type = PictureType.I if keys else PictureType.NONE
             picture.pts = done
             picture.time_base = stream.codec_context.time_base
             container.mux(stream.encode(picture))
@@ -327,16 +324,20 @@ def _configure(
         context.options |= {"cq": str(profile.crf)}
 
 
-def fill(picture: av.VideoFrame, frame: Frame) -> None:
-    """Copy a frame's planes into the one picture that is encoded from (x264 copies it again)."""
-    for plane, source in zip(picture.planes, (frame.y, frame.u, frame.v), strict=True):
-        if source.shape != (plane.height, plane.width):
-            raise EncodeError(
-                f"a plane of {source.shape[1]}x{source.shape[0]} was given "
-                f"where the film has {plane.width}x{plane.height}"
-            )
-        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
-        rows[:, : plane.width] = source
+def picture_of(frame: Frame, width: int, height: int) -> av.VideoFrame:
+    """A frame of ``width``×``height`` px as FFmpeg has it: the same memory where that can be.
+
+    Raises ``EncodeError`` for a frame of another size.
+    """
+    if frame.y.shape != (height, width):
+        raise EncodeError(
+            f"a frame of {frame.y.shape[1]}x{frame.y.shape[0]} was given "
+            f"where the film has {width}x{height}"
+        )
+    whole = frame.whole
+    if whole is None:
+        whole = np.concatenate([plane.reshape(-1, width) for plane in (frame.y, frame.u, frame.v)])
+    return av.VideoFrame.from_numpy_buffer(whole, format="yuv420p")
 
 
 def _library(encoded: bytes) -> str:
@@ -352,13 +353,13 @@ __all__ = [
     "PieceInfo",
     "default_profile",
     "encode_piece",
-    "fill",
     "fingerprint_here",
     "fingerprint_of",
     "first_bytes",
     "libraries",
     "open_output",
     "open_packets",
+    "picture_of",
     "room_bytes",
     "stand_in",
 ]

@@ -7,7 +7,7 @@ that happens once a frame is integer work inside the rectangle of the patch that
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import cv2
@@ -42,21 +42,25 @@ NEARLY = 0.75
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A finished frame: ``y`` is H×W, ``u`` and ``v`` H/2×W/2; all C-contiguous uint8."""
+    """A finished frame: ``y`` is H×W, ``u`` and ``v`` H/2×W/2; all C-contiguous uint8.
+
+    ``whole`` is the memory that they share (3·H/2×W), where they lie in it one after the other:
+    an encoder can read such a frame without copying it.
+    """
 
     y: Plane
     u: Plane
     v: Plane
+    whole: Plane | None = field(default=None, repr=False, compare=False)
 
     @staticmethod
     def empty(width: int, height: int) -> Frame:
         """Return a frame of even ``width``×``height`` px whose content is not defined."""
         assert width % 2 == 0
         assert height % 2 == 0
-        half = (height // 2, width // 2)
-        return Frame(
-            np.empty((height, width), np.uint8), np.empty(half, np.uint8), np.empty(half, np.uint8)
-        )
+        whole = np.empty((height + height // 2, width), np.uint8)
+        u, v = whole[height:].reshape(2, height // 2, width // 2)
+        return Frame(whole[:height], u, v, whole)
 
     def copy(self) -> Frame:
         """Return a frame of the same content in memory of its own."""

@@ -18,7 +18,6 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-import av
 import cv2
 import msgspec
 import numpy as np
@@ -31,9 +30,9 @@ from assembler.encode import (
     EncodeError,
     PieceInfo,
     encode_piece,
-    fill,
     first_bytes,
     libraries,
+    picture_of,
     room_bytes,
     stand_in,
 )
@@ -185,9 +184,7 @@ def thumbnail_frame(spec: RenderSpec) -> int:
 def jpeg(frame: Frame) -> bytes:
     """A frame as JPEG."""
     height, width = frame.y.shape
-    picture = av.VideoFrame(width, height, "yuv420p")
-    fill(picture, frame)
-    bgr = picture.to_ndarray(
+    bgr = picture_of(frame, width, height).to_ndarray(
         format="bgr24", src_colorspace="ITU709", src_color_range="MPEG", dst_color_range="JPEG"
     )
     done, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])

@@ -36,8 +36,8 @@ STRIP_ROWS = 256
 OPAQUE_FROM = 128
 SUBJECT_ALPHA_MIN = 24
 
-PNG = "image/png"
-KEPT = {b"\x89PNG\r\n\x1a\n": PNG, b"\xff\xd8\xff": "image/jpeg"}
+PNG, JPEG = "image/png", "image/jpeg"
+KEPT = {b"\x89PNG\r\n\x1a\n": PNG, b"\xff\xd8\xff": JPEG}
 """How a file begins that may be its own still, and its media type."""
 MAGIC_BYTES = 8
 
@@ -99,7 +99,11 @@ def ingest_still(
     be read or written.
     """
     limits = limits or StillLimits()
-    pixels = decode(path, limits)
+    kept: str | None = JPEG
+    pixels = _photograph(path, limits) if mask is None else None
+    if pixels is None:
+        pixels = decode(path, limits)
+        kept = _kept(path, pixels) if mask is None else None
     if mask is not None:
         try:
             _apply_mask(pixels, decode(mask, limits))
@@ -113,19 +117,43 @@ def ingest_still(
             "no pixel of the picture is visible" if mask is None else "the mask hides everything",
             hint="white parts of a mask are kept, black parts are cut away",
         )
-    media_type = None if mask is not None else _kept(path, pixels, out)
-    if media_type is None:
-        media_type = PNG
+    if kept is not None:
+        shutil.copyfile(path, out)
+    else:
         write_still(pixels, out, has_alpha=has_alpha)
     with out.open("rb") as file:
         # Whoever planned a film may draw it, too.
         _DECODED.get(hashlib.file_digest(file, "sha256").hexdigest(), lambda: pixels)
     height, width = pixels.shape[:2]
-    return Still(width, height, has_alpha, subject, _palette(pixels), media_type)
+    return Still(width, height, has_alpha, subject, _palette(pixels), kept or PNG)
 
 
-def _kept(path: Path, pixels: Pixels, out: Path) -> str | None:
-    """Take an upload as its own still; return its media type, or None where it is not one.
+def _photograph(path: Path, limits: StillLimits) -> Pixels | None:
+    """Return the pixels of a JPEG that is its own still, decoded once; None if it is none.
+
+    Its header tells that nothing would be changed: it is neither turned nor large, its colours
+    are sRGB's, coded as YCbCr.  None, too, where it is damaged: ``decode`` says how.
+    """
+    content = _content(path, limits)
+    codec = _opened(content)
+    size = codec.dimensions()
+    if (
+        codec.getEncodedFormat() != skia.EncodedImageFormat.kJPEG
+        or codec.queryYUVAInfo(skia.YUVAPixmapInfo.SupportedDataTypes.All()) is None
+        or codec.getOrigin() != skia.EncodedOrigin.kDefault_EncodedOrigin
+        or not codec.getInfo().colorSpace().isSRGB()
+        or max(size.width(), size.height()) > min(limits.still_edge_px_max, limits.edge_px_max)
+        or size.width() * size.height() > limits.pixels_max
+    ):
+        return None
+    try:
+        return read_still(path)
+    except StillError:
+        return None
+
+
+def _kept(path: Path, pixels: Pixels) -> str | None:
+    """Return the media type of an upload that is its own still, or None where it is not one.
 
     It is one if it reads, as stills are read, to the very pixels that it was decoded to: neither
     turned nor scaled, in no other colours and no more bits than a still has.
@@ -141,7 +169,6 @@ def _kept(path: Path, pixels: Pixels, out: Path) -> str | None:
         return None
     if found.shape != pixels.shape or cv2.norm(found, pixels, cv2.NORM_INF):
         return None
-    shutil.copyfile(path, out)
     return media_type
 
 

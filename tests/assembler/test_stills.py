@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import skia
 
+from assembler import stills
 from assembler.stills import (
     StillError,
     StillLimits,
@@ -84,6 +85,43 @@ def test_what_is_a_still_already_stays_byte_for_byte(
     assert media_type == ingest_still(upload, out).media_type
     assert content == out.read_bytes()
     assert np.array_equal(decode(upload, StillLimits()), read_still(out))
+
+
+SAMPLINGS = (
+    cv2.IMWRITE_JPEG_SAMPLING_FACTOR_411,
+    cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420,
+    cv2.IMWRITE_JPEG_SAMPLING_FACTOR_422,
+    cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+)
+
+
+@pytest.mark.parametrize("progressive", [0, 1])
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+def test_a_photograph_is_decoded_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sampling: int, progressive: int
+) -> None:
+    """Of a JPEG that is its own still the header tells that; it looks as every decoder has it."""
+    options = (
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+        sampling,
+        cv2.IMWRITE_JPEG_PROGRESSIVE,
+        progressive,
+    )
+    upload, out = tmp_path / "upload", tmp_path / "still"
+    upload.write_bytes(encoded(".jpg", textured(401, 301)[..., ::-1], *options))
+    other = decode(upload, StillLimits())
+    monkeypatch.setattr(stills, "decode", lambda *_: pytest.fail("decoded a second time"))
+    assert "image/jpeg" == ingest_still(upload, out).media_type
+    assert np.abs(other.astype(int) - read_still(out)).max() <= 2
+
+
+@pytest.mark.parametrize("limits", [StillLimits(edge_px_max=39), StillLimits(pixels_max=1199)])
+def test_a_photograph_over_a_limit_is_refused(tmp_path: Path, limits: StillLimits) -> None:
+    """Also one that would be its own still."""
+    upload = tmp_path / "upload"
+    upload.write_bytes(encoded(".jpg", textured(40, 30)))
+    with pytest.raises(StillError, match="40×30"):
+        ingest_still(upload, tmp_path / "still", limits=limits)
 
 
 def turned() -> bytes:

@@ -126,9 +126,7 @@ def test_untagged_colours_are_refused(good: Path, tmp_path: Path) -> None:
         stream = container.add_stream("libx264", rate=FPS, options={"preset": "superfast"})
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         for frame in moving(180):
-            picture = av.VideoFrame(WIDTH, HEIGHT, "yuv420p")
-            encode.fill(picture, frame)
-            container.mux(stream.encode(picture))
+            container.mux(stream.encode(encode.picture_of(frame, WIDTH, HEIGHT)))
         container.mux(stream.encode(None))
     with pytest.raises(Refused, match="colours are tagged"):
         judge(out, film_spec(180))

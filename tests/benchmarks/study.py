@@ -27,7 +27,7 @@ from av.video.stream import VideoStream
 from adapters.compositor import drawn_from
 from adapters.files import FileStore
 from assembler import produce
-from assembler.encode import fill
+from assembler.encode import picture_of
 from assembler.film import Film
 from assembler.timeline import pieces
 from events.client import Pytoon
@@ -140,8 +140,7 @@ def yardstick(done: Finished, keep: Path) -> Yardstick:
 def _drawn(film: Film, first: int, end: int) -> Iterator[av.VideoFrame]:
     for number in range(first, end):
         frame = film.frame(number)
-        picture = av.VideoFrame(frame.y.shape[1], frame.y.shape[0], "yuv420p")
-        fill(picture, frame)
+        picture = picture_of(frame, frame.y.shape[1], frame.y.shape[0])
         picture.pts = number
         yield picture
 
