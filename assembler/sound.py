@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, cast
 import av
 import numpy as np
 
-from assembler.encode import open_output
+from assembler.encode import open_output, open_packets
 from assembler.loudness import RATE, Sound, integrated_lufs, limit, peaks_of, true_peak_db
 from assembler.mixing import decibels, lay
 from events.spec import Artifact, SoundPlan, Warned
@@ -152,14 +152,15 @@ def mix(plan: SoundPlan, frames: int, fps: int, sources: Mapping[str, Path], out
     return Mixed(mixed.lufs, mixed.true_peak_db, (*warnings, *mixed.warnings))
 
 
-def decode(path: Path, samples_max: int) -> Sound:
+def decode(path: Path, samples_max: int, *, film: bool = False) -> Sound:
     """Decode at most ``samples_max`` samples to stereo, 48 kHz, full scale 1.0.
 
-    Undecodable packets are left out up to a fifth of all.  Raises ``SoundError``.
+    Undecodable packets are left out up to a fifth of all.  A ``film`` of ours has a picture, too.
+    Raises ``SoundError``.
     """
     parts: list[Sound] = []
     samples = good = bad = 0
-    with _opened(path) as container:
+    with open_packets(path, streams=2) if film else _opened(path) as container:
         resampling = _Resampling()
         for packet in container.demux(container.streams.audio[0]):
             try:

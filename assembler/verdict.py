@@ -159,7 +159,7 @@ def _heard(path: Path, spec: RenderSpec, sound: Mixed | None) -> Mixed:
     """Decode the whole sound track; measure it where that has not been done."""
     samples = round(Fraction(spec.frames * RATE, spec.fps))
     try:
-        heard = decode(path, samples)
+        heard = decode(path, samples, film=True)
     except SoundError as error:
         raise Refused(Reason.CORRUPT_OUTPUT, f"the sound: {error}") from error
     if heard.shape[1] < samples:
