@@ -21,7 +21,7 @@ import skia
 from numpy.typing import NDArray
 
 from assembler.kept import Kept
-from assembler.subjects import plain_subject
+from assembler.subjects import every_nth, plain_subject
 from events.spec import Box
 
 Pixels = NDArray[np.uint8]
@@ -374,8 +374,7 @@ def _palette(pixels: Pixels) -> tuple[str, ...]:
     """Return the main colours of the visible pixels by k-means from fixed beginnings."""
     scale = min(1.0, PALETTE_EDGE_PX / max(pixels.shape[:2]))
     size = [max(1, round(edge * scale)) for edge in pixels.shape[1::-1]]
-    step = max(1, min(pixels.shape[:2]) // (4 * PALETTE_EDGE_PX))
-    coarse = np.ascontiguousarray(pixels[::step, ::step])
+    coarse = every_nth(pixels, max(1, min(pixels.shape[:2]) // (4 * PALETTE_EDGE_PX)))
     small = _straight(
         cv2.resize(premultiplied(coarse), size, interpolation=cv2.INTER_AREA).astype(np.uint8)
     )
@@ -401,7 +400,11 @@ def _clusters(colours: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArra
         centres = np.vstack([centres, colours[int(gaps.argmax())]])
     nearest = np.zeros(colours.shape[0], np.int64)
     for _ in range(PALETTE_ROUNDS):
-        nearest = ((colours[:, None] - centres[None]) ** 2).sum(axis=2).argmin(axis=1)
+        before = nearest
+        # The colour's own square is the same for all centres.
+        nearest = ((centres**2).sum(axis=1) - 2 * colours @ centres.T).argmin(axis=1)
+        if (nearest == before).all():
+            break
         for index in range(centres.shape[0]):
             if (nearest == index).any():
                 centres[index] = colours[nearest == index].mean(axis=0)

@@ -48,9 +48,8 @@ def plain_subject(rgb: NDArray[np.uint8]) -> Box | None:
     if min(size) < 12:  # noqa: PLR2004 - there is no border to speak of
         return None
     # Of a large picture every few pixels tell as much, and cost less than all of them.
-    step = max(1, min(height, width) // (4 * EDGE_PX))
-    few = np.ascontiguousarray(rgb[::step, ::step, :3])
-    small = cv2.resize(few, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    few = every_nth(rgb, max(1, min(height, width) // (4 * EDGE_PX)))
+    small = cv2.resize(few, size, interpolation=cv2.INTER_AREA)[..., :3].astype(np.float32)
     ground = plain_ground(small)
     if ground is None:
         return None
@@ -73,6 +72,14 @@ def plain_subject(rgb: NDArray[np.uint8]) -> Box | None:
         width=float((right - left) / size[0]),
         height=float((bottom - top) / size[1]),
     )
+
+
+def every_nth(picture: NDArray[np.uint8], n: int) -> NDArray[np.uint8]:
+    """Return every ``n``-th pixel of every ``n``-th row of a picture (h×w×channels)."""
+    lines = picture[::n]
+    size = (-(-picture.shape[1] // n), lines.shape[0])
+    # Numpy would copy them one by one.
+    return np.asarray(cv2.resize(lines, size, interpolation=cv2.INTER_NEAREST), np.uint8)
 
 
 def plain_ground(picture: Floats) -> Floats | None:
@@ -104,4 +111,4 @@ def plain_ground(picture: Floats) -> Floats | None:
     return np.asarray(ground, np.float32)
 
 
-__all__ = ["plain_ground", "plain_subject"]
+__all__ = ["every_nth", "plain_ground", "plain_subject"]
