@@ -33,6 +33,7 @@ PARTS = (
     "hero",
     "meme",
     "long",
+    "draft",
     "transitions",
     "startup",
     "spine",
@@ -52,6 +53,7 @@ JOBS_PER_S_LEAST = 40.0
 OPERATOR_MS_MOST = 20.0
 SERVICE_MS_MOST = 5.0
 LOOK_S_MOST = 1.0
+DRAFTED = ("overlay", "hero")
 CORES = 2
 
 
@@ -88,12 +90,14 @@ class Bench:
         """Measure all that was asked for."""
         parts: Sequence[str] = self.asked.parts
         drawn = jobs.names((*parts, *(("long",) if "transitions" in parts else ())))
-        if drawn or "startup" in parts:
+        if drawn or {"draft", "startup"}.intersection(parts):
             files = jobs.media(self.folder, self.asked.photo)
-            rest = jobs.idle(self.folder / "idle")
+            rest = jobs.rest(self.folder / "idle", self.asked.times)
             self.facts["coming_up_cpu_s"] = rest
             for case in drawn:
                 self._job(case, files, rest)
+            if "draft" in parts:
+                self._draft(files, rest)
             if "startup" in parts:
                 self._startup(files)
         if "spine" in parts:
@@ -155,12 +159,27 @@ class Bench:
         alone = study.yardstick(done, lossless)
         return Run(ran, done, lossless, alone, jobs.job_cpu_s(ran.usage, rest))
 
+    def _draft(self, files: Media, rest: dict[str, float]) -> None:
+        """Films and their drafts in turn."""
+        for name in DRAFTED:
+            spent: dict[bool, list[float]] = {False: [], True: []}
+            for number in range(2 * self.asked.times):
+                draft = number % 2 == 1
+                folder = self.folder / f"draft-{name}-{number}"
+                ran = jobs.render(jobs.CASES[name], files, folder, draft=draft)
+                spent[draft].append(jobs.job_cpu_s(ran.usage, rest))
+                shutil.rmtree(folder, ignore_errors=True)
+            share = median(spent[True]) / median(spent[False])
+            self.facts[f"draft, {name}"] = {"cpu_s": spent[False], "draft_cpu_s": spent[True]}
+            self.findings.append(Finding("draft", f"CPU of a draft of the {name} ÷ film's", share))
+            self._say(f"draft, {name}")
+
     def _startup(self, files: Media) -> None:
         """The overlay again and again, for the time to its first frame."""
         took_s, others = [], []
         for number in range(self.asked.starts):
             folder = self.folder / f"start-{number}"
-            ran = jobs.render(jobs.CASES["overlay"], files, folder, FIRST_FRAME_SAMPLE_S)
+            ran = jobs.render(jobs.CASES["overlay"], files, folder, sample_s=FIRST_FRAME_SAMPLE_S)
             took_s.append(ran.first_frame_s)
             others.append(ran.usage.others_cores)
             shutil.rmtree(folder, ignore_errors=True)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from config import SHIPPED
 from services.home import Home
@@ -135,17 +136,24 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     }
 
 
-def render(case: Case, found: Media, folder: Path, sample_s: float = processes.SAMPLE_S) -> Ran:
+def render(
+    case: Case,
+    found: Media,
+    folder: Path,
+    *,
+    sample_s: float = processes.SAMPLE_S,
+    draft: bool = False,
+) -> Ran:
     """Run a job cold; raises RuntimeError with what it said if it does not make a film.
 
-    ``sample_s`` is how exactly the first frame is timed.
+    ``sample_s`` is how exactly the first frame is timed; ``draft`` asks for a draft of the film.
     """
     folder.mkdir(parents=True)
     environ = environment(folder / "home")
     film = folder / "film.mp4"
     command = (
         sys.executable, "-m", "services.cli", "render", *options(case, found),
-        "--job-id", JOB_ID, "-o", str(film),
+        "--job-id", JOB_ID, "-o", str(film), *(("--draft",) if draft else ()),
     )  # fmt: skip
     began_s = time.monotonic()
     firsts: list[float] = []
@@ -183,8 +191,16 @@ def drawing(scratch: Path) -> bool:
     return False
 
 
-def idle(folder: Path) -> dict[str, float]:
-    """CPU seconds by role of coming up and doing nothing: what every job pays before it begins."""
+def rest(folder: Path, times: int) -> dict[str, float]:
+    """CPU seconds by role of coming up and doing nothing: what every job pays before it begins.
+
+    The medians of some times: each may be off by a fifth of a second.
+    """
+    found = [_idle(folder / str(number)) for number in range(times)]
+    return {role: median(each[role] for each in found) for role in found[0]}
+
+
+def _idle(folder: Path) -> dict[str, float]:
     folder.mkdir(parents=True)
     home = folder / "home"
     environ = environment(home, PYTOON_IDLE_EXIT_S=str(READY_S))
@@ -235,10 +251,10 @@ __all__ = [
     "Ran",
     "drawing",
     "environment",
-    "idle",
     "job_cpu_s",
     "media",
     "names",
     "options",
     "render",
+    "rest",
 ]
