@@ -145,7 +145,7 @@ class _Grid:
         """Return the means of the picture's cells, continued by themselves."""
         across, down = self.own
         means = shrunk_to(pixels[: down * COARSE, : across * COARSE], self.own)
-        way = cv2.BORDER_REPLICATE if plain else cv2.BORDER_REFLECT_101
+        way = cv2.BORDER_REPLICATE if plain else cv2.BORDER_REFLECT
         around = (self.before[1], self.after[1], self.before[0], self.after[0])
         return np.asarray(cv2.copyMakeBorder(means, *around, way), np.float32)
 
