@@ -69,6 +69,7 @@ async def test_new_work_is_refused_and_running_work_ends(small: Small) -> None:
     assert (await job_of(small.log, "late")).requested is None
 
 
+@pytest.mark.slow
 async def test_work_waits_for_room_and_goes_on(small: Small) -> None:
     """To the last byte: nothing is lost, nothing fails, and pruning is what brings it on."""
     await ask(small.log, "before")

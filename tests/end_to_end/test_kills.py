@@ -57,7 +57,9 @@ async def _dead_or_done(process: subprocess.Popen[bytes], log: JetStreamLog) -> 
     raise TimeoutError
 
 
-@pytest.mark.parametrize(("when", "number"), [("after", 1), ("before", 2)])
+@pytest.mark.parametrize(
+    ("when", "number"), [("after", 1), pytest.param("before", 2, marks=pytest.mark.slow)]
+)
 @pytest.mark.timeout(120)
 async def test_every_event_boundary(
     processes: Processes, log: JetStreamLog, when: str, number: int

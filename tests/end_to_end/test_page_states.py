@@ -291,6 +291,7 @@ def test_a_gateway_that_goes_away_while_one_watches(browser: Browser, stage: Sta
         expect(steps).to_have_count(before + 9)
 
 
+@pytest.mark.slow
 def test_a_gateway_that_is_away_at_first(browser: Browser, stage: Stage) -> None:
     """The page says so, and shows what was asked for as soon as there is somebody to ask."""
     with opened(browser, stage.address) as page:
@@ -321,6 +322,7 @@ def test_many_films_come_a_page_at_a_time(browser: Browser, stage: Stage) -> Non
         expect(cards).to_have_count(24)
 
 
+@pytest.mark.slow
 def test_films_under_way_go_on_in_the_list(browser: Browser, stage: Stage) -> None:
     """Without a reload."""
     job = stage.rendering("listed", 1, 1)

@@ -94,6 +94,7 @@ def _curl(address: str, *words: str, key: str = KEY) -> tuple[int, dict[str, str
     return int(first.split()[1]), {name.lower(): text for name, _, text in told}, body
 
 
+@pytest.mark.slow
 def test_a_film_is_polled_for_as_with_the_old_system(tmp_path: Path, address: str) -> None:
     """A picture by its path, four fields, a poll for the status: each answer has what it had."""
     picture = shutil.copy(ROOT / "config" / "demo" / "product.png", tmp_path / "product.png")

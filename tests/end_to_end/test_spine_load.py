@@ -30,6 +30,7 @@ WORKER_BYTES_MAX = 600_000_000
 SERVICES_BYTES_MAX = 200_000_000
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 async def test_thirty_jobs_leave_nothing_behind(nats_server: NatsServer, tmp_path: Path) -> None:
     """All complete; what the services hold grows by a bounded few kilobytes a job."""

@@ -97,6 +97,7 @@ async def test_plain_words_are_not_listened_to(mutual: Place) -> None:
     assert b"" == await asyncio.to_thread(_plain_answer, mutual.cluster.ports[0])
 
 
+@pytest.mark.slow
 async def test_each_refusal_says_what_to_do(mutual: Place, tmp_path: Path) -> None:
     """A CA that is not the server's, none, another host, and no or a foreign certificate."""
     foreign = mutual.shown(mutual.theirs)

@@ -219,6 +219,7 @@ async def test_a_wrong_token_is_told(nats_server: NatsServer) -> None:
     assert "wrong" not in str(caught.value)
 
 
+@pytest.mark.slow
 async def test_a_server_that_stays_away_is_told(
     nats_server: NatsServer, log: JetStreamLog
 ) -> None:

@@ -303,6 +303,7 @@ async def test_each_hears_its_own_answers_only(server: Cluster, user: str) -> No
     await client.close()
 
 
+@pytest.mark.slow
 async def test_a_wrong_password_is_nobody(server: Cluster) -> None:
     """Neither with another's, nor without."""
     where = server.url("planner").rpartition("@")[2]

@@ -134,6 +134,7 @@ def test_a_bundle_that_was_damaged_is_refused(done: Person, other: Person) -> No
     assert other.home.is_fresh()
 
 
+@pytest.mark.slow
 def test_an_unfinished_job_is_not_imported_unasked(done: Person, other: Person) -> None:
     """Services would go on with it."""
 

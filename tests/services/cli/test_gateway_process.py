@@ -172,6 +172,7 @@ def test_it_does_not_outlive_services_that_were_killed(up: Up) -> None:
         again.bind(("127.0.0.1", port))
 
 
+@pytest.mark.slow
 def test_it_comes_back_with_the_server_of_the_log(up: Up) -> None:
     """It says that it is not ready as long as there is none."""
     assert up.client.get("/ready").status_code == 200
@@ -259,6 +260,7 @@ def test_served_alone_it_has_metrics_of_its_own(person: Person, tmp_path: Path) 
     assert Home(tmp_path / "home").artifacts.exists()
 
 
+@pytest.mark.slow
 def test_how_one_gets_into_another_server_is_no_matter_here(
     person: Person, tmp_path: Path
 ) -> None:

@@ -147,6 +147,7 @@ def test_a_forgery_is_told_by_name(signer: Person) -> None:
     assert why in doctor
 
 
+@pytest.mark.slow
 def test_a_signed_job_moves_to_where_its_keys_are_trusted(signer: Person, person: Person) -> None:
     """Elsewhere services would begin it anew, so it is refused; without keys all is read."""
     bundle = str(signer.folder / "done.zip")
@@ -169,6 +170,7 @@ def test_a_signed_job_moves_to_where_its_keys_are_trusted(signer: Person, person
     assert person.call("jobs", **elsewhere).code == 2
 
 
+@pytest.mark.slow
 def test_who_trusts_otherwise_does_not_start(signer: Person) -> None:
     """Neither a service nor a command, and the message says what to set."""
     nothing: dict[str, Any] = {"PYTOON_TRUSTED_KEYS": "", "PYTOON_SIGNING_KEYS": ""}
@@ -182,6 +184,7 @@ def test_who_trusts_otherwise_does_not_start(signer: Person) -> None:
     assert "FAIL  keys          PYTOON_TRUSTED_KEYS: nowhere.json cannot be read" in doctor
 
 
+@pytest.mark.slow
 def test_a_log_that_has_messages_begins_to_be_signed(person: Person) -> None:
     """What it has counts as it is; the file is told from which message on that is over."""
     assert person.call("render", *_REQUEST, "--job-id", "old").code == 0

@@ -43,6 +43,7 @@ def test_a_server_without_a_log_is_told_from_one_that_is_away(
         assert f"Make it: pytoon init --nats {server.url}" in called.err
 
 
+@pytest.mark.slow
 def test_one_process_a_service(
     person: Person, server: ServerAddress, crew: list[subprocess.Popen[str]]
 ) -> None:
@@ -79,6 +80,7 @@ def test_serve_shares_the_home(person: Person, crew: list[subprocess.Popen[str]]
     assert person.call("watch", "shared", "--json").told["status"] == "completed"
 
 
+@pytest.mark.slow
 def test_the_operator_chooses_the_store(
     person: Person, server: ServerAddress, crew: list[subprocess.Popen[str]]
 ) -> None:
