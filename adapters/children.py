@@ -1,7 +1,8 @@
-"""What worker processes do for the studio.
+"""What worker processes do for studio and engines.
 
 The media toolkit is imported only there, and its refusals come back as values: an exception with
-facts of its own does not survive the way between processes.
+facts of its own does not survive the way between processes.  Nothing that only the services need
+is imported here: a worker's start is waited for.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 from adapters.preparation import PreparationAnswer, PreparationFiles
 from adapters.workers import Report
-from events.spec import RenderSpec, Rung, Struct, Warned
+from events.spec import Archetype, RenderSpec, Rung, Struct, Warned
 from events.types import Reason, Verdict
 
 
@@ -43,6 +44,17 @@ class AssembledFiles(Struct, frozen=True, kw_only=True):
     warnings: tuple[Warned, ...] = ()
 
 
+class Unfit(Struct, frozen=True, kw_only=True):
+    """Why a clip cannot be used; ``again`` if the same service may do better at once."""
+
+    why: str
+    again: bool
+
+
+Judged = tuple[str, tuple[Warned, ...]]
+"""The media type of a clip that can be used, and what there is to tell about it."""
+
+
 def prepare(files: PreparationFiles, report: Report) -> PreparationAnswer:
     """Decode every picture and sound, find every glyph, set every caption."""
     from adapters import preparing  # noqa: PLC0415 - only workers load the media libraries
@@ -63,6 +75,78 @@ def mix(
         return Refusal(reason=Reason.INTERNAL, detail=f"{type(error).__name__}: {error}")
     report(spec.frames, spec.frames)
     return MixedFacts(lufs=mixed.lufs, true_peak_db=mixed.true_peak_db, warnings=mixed.warnings)
+
+
+def render(  # noqa: PLR0917 - all that a body depends on, across processes
+    spec: RenderSpec,
+    rung: Rung,
+    segment: int,
+    sources: dict[str, Path],
+    clips: dict[int, Path],
+    out: Path,
+    quality: int,
+    alone: bool,  # noqa: FBT001
+    report: Report,
+) -> tuple[int, str] | str:
+    """Draw and encode a body: frames and fingerprint, or what went wrong in words."""
+    from assembler import produce  # noqa: PLC0415 - only workers load it
+    from assembler.stills import StillError  # noqa: PLC0415
+
+    rungs = (rung,) * len(spec.segments)
+    try:
+        info: Any = produce.render_body(
+            spec, rungs, segment, sources, out, quality, report, clips, hurried=alone
+        )
+    except (StillError, ValueError, RuntimeError, OSError, ArithmeticError, LookupError) as error:
+        return f"{type(error).__name__}: {error}"
+    return info.frames, info.fingerprint
+
+
+def draw_still(  # noqa: PLR0917 - all that it depends on, across processes
+    spec: RenderSpec,
+    archetype: Archetype,
+    segment: int,
+    sources: dict[str, Path],
+    out: Path,
+    report: Report,
+) -> str:
+    """Draw the picture that is to be animated; what went wrong, in words."""
+    from assembler import produce  # noqa: PLC0415 - only workers load it
+
+    try:
+        produce.draw_still(spec, archetype, segment, sources, out)
+    except (ValueError, RuntimeError, OSError, ArithmeticError, LookupError) as error:
+        return f"{type(error).__name__}: {error}"
+    report(1, 1)
+    return ""
+
+
+def take_in(  # noqa: PLR0917 - all that it depends on, across processes
+    path: Path,
+    out: Path,
+    size: tuple[int, int, int, int],
+    moves: bool,  # noqa: FBT001 - across processes
+    matrix: int,
+    report: Report,
+) -> Judged | Unfit:
+    """Judge a clip, and write what is kept of it."""
+    from assembler import intake  # noqa: PLC0415 - only workers load it
+
+    width, height, fps, frames = size
+    wanted = intake.Wanted(
+        width=width,
+        height=height,
+        fps=fps,
+        frames=frames,
+        moving=moves,
+        untagged_matrix=matrix,
+    )
+    try:
+        taken = intake.take_in(path, out, wanted)
+    except intake.Unfit as unfit:
+        return Unfit(why=str(unfit), again=unfit.again)
+    report(frames, frames)
+    return taken.media_type, taken.warnings
 
 
 def glance(  # noqa: PLR0917 - all that a frame depends on, across the process boundary

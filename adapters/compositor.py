@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from adapters.base import (
     ArtifactStore,
@@ -24,10 +23,11 @@ from adapters.base import (
     SegmentWork,
     StoreError,
 )
+from adapters.children import render
 from adapters.reuse import body_key, maker, seen_by
-from adapters.workers import Report, WorkerPool
+from adapters.workers import WorkerPool
 from config.models import LimitSettings
-from events.spec import Archetype, Artifact, RenderSpec, Rung, Warned
+from events.spec import Archetype, Artifact, RenderSpec, Warned
 from events.types import Reason
 
 MEDIA_TYPE = "video/mp4"
@@ -107,7 +107,7 @@ class CompositorEngine:
         with tempfile.TemporaryDirectory(prefix="pytoon-body-") as folder:
             out = Path(folder) / "body.mp4"
             told = await self._workers.run(
-                _render,
+                render,
                 spec,
                 work.rung,
                 work.segment,
@@ -166,28 +166,3 @@ def drawn_from(spec: RenderSpec) -> dict[str, Artifact]:
     """Every artifact that drawing the film reads, by sha256."""
     stills = [asset.still for asset in (*spec.assets, *([spec.logo] if spec.logo else []))]
     return {a.sha256: a for a in (*stills, *(font.artifact for font in spec.fonts))}
-
-
-def _render(  # noqa: PLR0917 - all that a body depends on, across processes
-    spec: RenderSpec,
-    rung: Rung,
-    segment: int,
-    sources: dict[str, Path],
-    clips: dict[int, Path],
-    out: Path,
-    quality: int,
-    alone: bool,  # noqa: FBT001
-    report: Report,
-) -> tuple[int, str] | str:
-    """In the worker: frames and fingerprint, or what went wrong in words."""
-    from assembler import produce  # noqa: PLC0415 - only workers load it
-    from assembler.stills import StillError  # noqa: PLC0415
-
-    rungs = (rung,) * len(spec.segments)
-    try:
-        info: Any = produce.render_body(
-            spec, rungs, segment, sources, out, quality, report, clips, hurried=alone
-        )
-    except (StillError, ValueError, RuntimeError, OSError, ArithmeticError, LookupError) as error:
-        return f"{type(error).__name__}: {error}"
-    return info.frames, info.fingerprint

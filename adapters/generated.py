@@ -32,9 +32,10 @@ from adapters.base import (
     Showing,
     StoreError,
 )
+from adapters.children import Judged, Unfit, draw_still, take_in
 from adapters.compositor import CompositorEngine, drawn_from
 from adapters.generation import Clip, ClipAsk, Generator
-from adapters.workers import Report, WorkerPool
+from adapters.workers import WorkerPool
 from assembler.timeline import shown
 from config.models import GenerationSettings, LimitSettings
 from events.spec import (
@@ -190,7 +191,7 @@ class GeneratedEngine:
         except StoreError as error:
             raise EngineFailure(Reason.UNAVAILABLE, str(error), retryable=True) from error
         told = await self._workers.run(
-            _draw_still,
+            draw_still,
             spec,
             work.rung.archetype,
             work.segment,
@@ -242,21 +243,21 @@ class GeneratedEngine:
         size, most = clip.path.stat().st_size, self._settings.clip_bytes_max
         if size > most:
             detail = f"the clip has {size} bytes; at most {most} are taken in"
-            raise _failure(clip, _Unfit(why=detail, again=False))
+            raise _failure(clip, Unfit(why=detail, again=False))
         out = errand.folder / "raw"
         told = await self._judged(clip, errand, out)
-        if isinstance(told, _Unfit):
+        if isinstance(told, Unfit):
             raise _failure(clip, told)
         media_type, warnings = told
         return await self._store.put_file(out, media_type, move=True), warnings
 
-    async def _judged(self, clip: Clip, errand: _Errand, out: Path) -> _Judged | _Unfit:
+    async def _judged(self, clip: Clip, errand: _Errand, out: Path) -> Judged | Unfit:
         """What a worker says of the clip."""
         ask = errand.ask
         for left in reversed(range(TAKING_TRIES)):
             try:
-                told: _Judged | _Unfit = await self._workers.run(
-                    _take_in,
+                told: Judged | Unfit = await self._workers.run(
+                    take_in,
                     clip.path,
                     out,
                     (ask.width, ask.height, ask.fps, ask.frames),
@@ -271,7 +272,7 @@ class GeneratedEngine:
                     raise
                 if failure.reason is Reason.CRASHED and left:
                     continue
-                return _Unfit(why=f"the clip could not be read: {failure.detail}", again=False)
+                return Unfit(why=f"the clip could not be read: {failure.detail}", again=False)
             return told
         raise AssertionError("the last try answers")
 
@@ -292,17 +293,6 @@ class GeneratedEngine:
                 del self._under_way[key]
             else:
                 self._under_way[key] = (lock, users - 1)
-
-
-class _Unfit(Struct, frozen=True, kw_only=True):
-    """Why a clip cannot be used; ``again`` if the same service may do better at once."""
-
-    why: str
-    again: bool
-
-
-_Judged = tuple[str, tuple[Warned, ...]]
-"""The media type of a clip that can be used, and what there is to tell about it."""
 
 
 class _Errand(NamedTuple):
@@ -362,7 +352,7 @@ def moving(spec: RenderSpec) -> bool:
     return spec.style.motion is not Motion.MINIMAL
 
 
-def _failure(clip: Clip, unfit: _Unfit) -> EngineFailure:
+def _failure(clip: Clip, unfit: Unfit) -> EngineFailure:
     # What was paid for is not tried again by itself: the same ask would be paid twice.
     again = unfit.again and not clip.cost
     return EngineFailure(Reason.CORRUPT_OUTPUT, unfit.why, retryable=again, cost=clip.cost)
@@ -399,50 +389,3 @@ async def _acquired(lock: asyncio.Lock, cancel: asyncio.Event) -> None:
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _draw_still(  # noqa: PLR0917 - all that it depends on, across processes
-    spec: RenderSpec,
-    archetype: Archetype,
-    segment: int,
-    sources: dict[str, Path],
-    out: Path,
-    report: Report,
-) -> str:
-    """In the worker: draw the picture that is to be animated; what went wrong, in words."""
-    from assembler import produce  # noqa: PLC0415 - only workers load it
-
-    try:
-        produce.draw_still(spec, archetype, segment, sources, out)
-    except (ValueError, RuntimeError, OSError, ArithmeticError, LookupError) as error:
-        return f"{type(error).__name__}: {error}"
-    report(1, 1)
-    return ""
-
-
-def _take_in(  # noqa: PLR0917 - all that it depends on, across processes
-    path: Path,
-    out: Path,
-    size: tuple[int, int, int, int],
-    moves: bool,  # noqa: FBT001 - across processes
-    matrix: int,
-    report: Report,
-) -> _Judged | _Unfit:
-    """In the worker: judge a clip, and write what is kept of it."""
-    from assembler import intake  # noqa: PLC0415 - only workers load it
-
-    width, height, fps, frames = size
-    wanted = intake.Wanted(
-        width=width,
-        height=height,
-        fps=fps,
-        frames=frames,
-        moving=moves,
-        untagged_matrix=matrix,
-    )
-    try:
-        taken = intake.take_in(path, out, wanted)
-    except intake.Unfit as unfit:
-        return _Unfit(why=str(unfit), again=unfit.again)
-    report(frames, frames)
-    return taken.media_type, taken.warnings

@@ -22,7 +22,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as DeadlinePassed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -31,6 +31,7 @@ from typing import Any
 from pebble import CONSTS, ProcessExpired, ProcessFuture, ProcessPool
 
 from adapters.base import EngineFailure, ProgressCallback
+from adapters.preloaded import context_with
 from events.types import Reason
 
 _PROGRESS = struct.Struct("<II")
@@ -45,6 +46,9 @@ _MALLOC = ((-3, 32 << 20), (-1, 1 << 30), (-2, 16 << 20), (-8, 1))
 """Of malloc.h: blocks of up to 32 MB (the most there is) come from the heap (M_MMAP_THRESHOLD),
 whose end is not given back (M_TRIM_THRESHOLD), which grows by 16 MB (M_TOP_PAD), and which all
 threads share (M_ARENA_MAX)."""
+
+_STARTERS = ThreadPoolExecutor(4, "worker-start")
+"""Where pools are begun: the first one waits for its libraries, half a second."""
 
 _missing: list[str] = []
 """In a child: what it could not import."""
@@ -75,7 +79,7 @@ class WorkerPool:
         self._waiting: deque[asyncio.Future[_Child]] = deque()
 
     def warm_up(self) -> None:
-        """Start the children now, so that the first call does not wait for their imports."""
+        """Start the children now, so that the first call waits less for their imports."""
         for child in self._all:
             child.warm_up()
 
@@ -175,19 +179,21 @@ class _Child:
         self.film = ""
         self._birth = birth
         self._pool = self._made()
+        self._begun: Future[Any] | None = None
         self._closed = False
 
     def _made(self) -> ProcessPool:
         return ProcessPool(
             max_workers=1,
-            context=_context(self._birth[1]),
+            context=context_with(self._birth[1]),
             initializer=_prepare_child,
             initargs=self._birth,
         )
 
     def warm_up(self) -> None:
-        """Start the process."""
-        self._pool.schedule(_nothing)
+        """Start the process; return before it has started."""
+        if self._begun is None:
+            self._begun = _STARTERS.submit(self._pool.schedule, _nothing)
 
     async def schedule(
         self, function: Callable[..., Any], args: tuple[Any, ...], deadline_s: float
@@ -196,16 +202,26 @@ class _Child:
 
         It is by the death of a process with nothing to do: nothing is lost with it.
         """
+        await self._ready()
         pool = self._pool
         if not pool.active and not self._closed:
-            self._pool = self._made()
+            self._pool, self._begun = self._made(), None
             pool.stop()  # type: ignore[no-untyped-call]  # pebble's is untyped
             await asyncio.to_thread(pool.join, 5)
+            await self._ready()
         return self._pool.schedule(function, args=args, timeout=deadline_s)
+
+    async def _ready(self) -> None:
+        """Return when the process has been started.  Whoever stops waiting stops nothing."""
+        self.warm_up()
+        assert self._begun is not None
+        await asyncio.shield(asyncio.wrap_future(self._begun))
 
     async def close(self) -> None:
         """End the process."""
         self._closed = True
+        if self._begun is not None:
+            await asyncio.wait([asyncio.wrap_future(self._begun)])
         self._pool.stop()  # type: ignore[no-untyped-call]  # pebble's is untyped
         await asyncio.to_thread(self._pool.join, 5)
 
@@ -263,19 +279,6 @@ async def _watch(
             waiting.cancel()
             detail = f"no progress for {no_progress_s:g} s after {told[0]} of {told[1]}"
             raise EngineFailure(Reason.TIMEOUT, detail, retryable=True)
-
-
-def _context(preload: tuple[str, ...]) -> Any:
-    """How children are born: from a server process that has loaded the libraries once.
-
-    Never from this process itself, whose threads and connections no child may inherit.  On
-    macOS, where system libraries do not survive a fork, each child starts from nothing.
-    """
-    if sys.platform != "linux":
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([*preload])
-    return context
 
 
 def _prepare_child(memory_mb_max: int, preload: tuple[str, ...]) -> None:

@@ -420,6 +420,12 @@ class Config(Model):
                 raise ValueError(f"{key}: the font {font!r} does not ship; there are {known}")
         return self
 
+    @property
+    def is_null(self) -> bool:
+        """Whether the null engine is switched on: then nothing here touches any media."""
+        null = self.engine("null")
+        return null is not None and null.enabled
+
     def engine(self, name: str) -> EngineSettings | None:
         """The engine of that name, enabled or not."""
         return next((engine for engine in self.engines if engine.name == name), None)

@@ -20,6 +20,7 @@ from adapters.base import ArtifactStore, Engine
 from adapters.glances import Glances
 from adapters.null import NullEngine, NullStudio
 from adapters.pooled import PooledStudio
+from adapters.preloaded import PRELOADED
 from adapters.registry import Resources, make_engines
 from adapters.studio import Studio
 from adapters.workers import WorkerPool
@@ -44,16 +45,6 @@ logger = structlog.get_logger()
 
 SERVICES = (planner.NAME, segment_renderer.NAME, fallback_controller.NAME, assembler.NAME)
 """The names of the services, as ``pytoon serve`` takes them."""
-
-PRELOADED = (
-    "adapters.children",
-    "adapters.compositor",
-    "adapters.generated",
-    "adapters.preparing",
-    "assembler.warm",
-    "assembler.produce",
-)
-"""What a worker process imports before its first call."""
 
 CONTROLLER_SLOTS = 64
 """Decisions of the controller under way at once; it does no work of its own."""
@@ -139,12 +130,6 @@ def own_slots(config: Config, engines: Mapping[str, Engine]) -> dict[str, int]:
     }
 
 
-def is_null(config: Config) -> bool:
-    """Whether the null engine is switched on: then nothing here touches any media."""
-    null = config.engine("null")
-    return null is not None and null.enabled
-
-
 class Workshop:
     """Store, engines, studio and worker processes of one process of services.
 
@@ -163,7 +148,7 @@ class Workshop:
         self.left_out: dict[str, str] = {}
         self.store: ArtifactStore = open_store(home, config.store, log)
         self.pool: WorkerPool | None = None
-        if is_null(config):
+        if config.is_null:
             self.engines: dict[str, Engine] = {"null": NullEngine(self.store)}
             self.studio: Studio = NullStudio(self.store)
             return

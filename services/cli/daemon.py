@@ -37,7 +37,7 @@ from services.server import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from config import Config
     from services.cli.serving import BesideAt
@@ -279,12 +279,16 @@ class _Daemon:
             asyncio.create_task(supervise(self._home, self._stop)),
             asyncio.create_task(self._cut_noise()),
         ]
+        if _draws(os.environ):
+            # Before anything else: workers load their libraries while we load ours and connect.
+            from adapters.preloaded import load_ahead
+
+            load_ahead()
         from config import load
 
         config = load()
         from services.composition import Workshop
 
-        # Before anything else: the workers load their libraries while we connect.
         workshop = Workshop(ACTORS, self._home, config)
         try:
             while not self._stop.is_set():
@@ -376,6 +380,16 @@ class _Daemon:
             with contextlib.suppress(OSError):
                 if self._noise.stat().st_size > NOISE_BYTES_MAX:
                     os.truncate(self._noise, 0)
+
+
+def _draws(environ: Mapping[str, str]) -> bool:
+    """Whether there will be media to work on, as far as that is known without the configuration.
+
+    Only who asks for the null engine does without; then workers start when they are needed.
+    """
+    return not any(
+        name == "PYTOON_CONFIG" or name.startswith("PYTOON_ENGINES__NULL__") for name in environ
+    )
 
 
 def _noise(home: Home) -> Path:

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from adapters import compositor
+from adapters import children, compositor
 from adapters.base import SegmentResult, SegmentWork
 from adapters.compositor import CompositorEngine
 from adapters.files import FileStore
@@ -173,5 +173,5 @@ async def test_a_still_that_cannot_be_decoded_is_told_in_words(
 
     monkeypatch.setattr(produce, "render_body", render_body)
     out = tmp_path / "body.mp4"
-    told = compositor._render(film(), RUNG, 0, {}, {}, out, 0, False, lambda *_: None)
+    told = children.render(film(), RUNG, 0, {}, {}, out, 0, False, lambda *_: None)
     assert "StillError: a stored still cannot be decoded" == told

@@ -20,6 +20,7 @@ from fastapi import FastAPI
 
 from adapters.files import FileStore
 from adapters.glances import Glances
+from adapters.preloaded import PRELOADED
 from adapters.workers import WorkerPool
 from config import load
 from events.job import fold
@@ -44,7 +45,6 @@ from events.types import (
     SegmentRequested,
     SoundtrackMixed,
 )
-from services.composition import PRELOADED
 from services.gateway.addresses import bind
 from services.gateway.app import create_app
 from services.gateway.desk import Desk

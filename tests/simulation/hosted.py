@@ -114,7 +114,7 @@ class _Workers(WorkerPool):
         await self._log.mortal(fatal=False)
         if self._draw.random() < self._crashes:
             raise EngineFailure(Reason.CRASHED, "a worker died", retryable=True)
-        if function.__name__ == "_render":
+        if function.__name__ == "render":
             spec, _, segment, _, _, out, *_ = args
             out.write_bytes(b"body %d" % segment)
             return spec.segments[segment].body_frames, spec.encoder.fingerprint
@@ -124,7 +124,7 @@ class _Workers(WorkerPool):
         whole = content == CLIP
         if function.__name__ == "read_through":
             return "" if whole else "it cannot be decoded"
-        assert function.__name__ == "_take_in", function
+        assert function.__name__ == "take_in", function
         assert whole, "what is no clip comes so far"
         return "video/mp4", ()
 
