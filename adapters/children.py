@@ -112,10 +112,11 @@ def draw_still(  # noqa: PLR0917 - all that it depends on, across processes
 ) -> str:
     """Draw the picture that is to be animated; what went wrong, in words."""
     from assembler import produce  # noqa: PLC0415 - only workers load it
+    from assembler.stills import StillError  # noqa: PLC0415
 
     try:
         produce.draw_still(spec, archetype, segment, sources, out)
-    except (ValueError, RuntimeError, OSError, ArithmeticError, LookupError) as error:
+    except (StillError, ValueError, RuntimeError, OSError, ArithmeticError, LookupError) as error:
         return f"{type(error).__name__}: {error}"
     report(1, 1)
     return ""

@@ -33,9 +33,9 @@ def context_with(preload: Sequence[str]) -> Any:
     return context
 
 
-def load_ahead(preload: Sequence[str] = PRELOADED) -> None:
+def load_ahead() -> None:
     """Have the server process load the libraries from now on, and do not wait for it."""
-    if context_with(preload).get_start_method() == "forkserver":
+    if context_with(PRELOADED).get_start_method() == "forkserver":
         forkserver.ensure_running()
 
 

@@ -41,6 +41,8 @@ BLUR_SHARE = 0.055
 """Of the width that is seen at once."""
 DIM = 0.6
 PLAIN_FADE_SHARE = PLAIN_BLUR_SHARE = 0.02
+Part = tuple[slice, slice]
+"""Rows and columns of a picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +108,6 @@ def continued(pixels: Pixels, margins: Margins, *, plain: bool, blur: float) -> 
         whole[part] = cv2.blendLinear(own, grid.grown(ground, part), 1 - over, over)
     whole[..., 3] = 255
     return whole
-
-
-Part = tuple[slice, slice]
-"""Rows and columns."""
 
 
 @dataclass(frozen=True, slots=True)

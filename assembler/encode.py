@@ -40,6 +40,8 @@ KEYFRAME_S_MAX = 2
 CRF_STEP = 4
 """How much lower the crf is for each further ask for quality."""
 CRF_MIN = 1
+WRAPPED_ROWS = 4
+"""PyAV takes memory for a picture whose height is a multiple of this; of others it cuts rows."""
 BT709 = 1
 """Primaries, transfer and matrix of BT.709 in H.273 (and FFmpeg's enumerations)."""
 LIMITED_RANGE = 1
@@ -329,15 +331,20 @@ def picture_of(frame: Frame, width: int, height: int) -> av.VideoFrame:
 
     Raises ``EncodeError`` for a frame of another size.
     """
-    if frame.y.shape != (height, width):
-        raise EncodeError(
-            f"a frame of {frame.y.shape[1]}x{frame.y.shape[0]} was given "
-            f"where the film has {width}x{height}"
-        )
-    whole = frame.whole
-    if whole is None:
-        whole = np.concatenate([plane.reshape(-1, width) for plane in (frame.y, frame.u, frame.v)])
-    return av.VideoFrame.from_numpy_buffer(whole, format="yuv420p")
+    half = (height // 2, width // 2)
+    for source, shape in ((frame.y, (height, width)), (frame.u, half), (frame.v, half)):
+        if source.shape != shape:
+            raise EncodeError(
+                f"a plane of {source.shape[1]}x{source.shape[0]} was given "
+                f"where the film has {shape[1]}x{shape[0]}"
+            )
+    if frame.whole is not None and height % WRAPPED_ROWS == 0:
+        return av.VideoFrame.from_numpy_buffer(frame.whole, format="yuv420p")
+    picture = av.VideoFrame(width, height, "yuv420p")
+    for plane, source in zip(picture.planes, (frame.y, frame.u, frame.v), strict=True):
+        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
+        rows[:, : plane.width] = source
+    return picture
 
 
 def _library(encoded: bytes) -> str:

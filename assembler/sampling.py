@@ -49,6 +49,7 @@ loses, made smaller, here more of it and there less."""
 HALVED_MIN = 0.8
 """The least width of a halved picture, in shares of the chroma's level that is grown from it."""
 STRIP_ROWS = 64
+"""Of a picture that is converted; even."""
 WASH_STEP = 4
 
 

@@ -99,11 +99,11 @@ def ingest_still(
     be read or written.
     """
     limits = limits or StillLimits()
-    kept: str | None = JPEG
-    pixels = _photograph(path, limits) if mask is None else None
+    kept = _kind(path) if mask is None else None
+    pixels = _photograph(path, limits) if kept == JPEG else None
     if pixels is None:
         pixels = decode(path, limits)
-        kept = _kept(path, pixels) if mask is None else None
+        kept = kept if kept and _reads_as(pixels, path) else None
     if mask is not None:
         try:
             _apply_mask(pixels, decode(mask, limits))
@@ -138,8 +138,7 @@ def _photograph(path: Path, limits: StillLimits) -> Pixels | None:
     codec = _opened(content)
     size = codec.dimensions()
     if (
-        codec.getEncodedFormat() != skia.EncodedImageFormat.kJPEG
-        or codec.queryYUVAInfo(skia.YUVAPixmapInfo.SupportedDataTypes.All()) is None
+        codec.queryYUVAInfo(skia.YUVAPixmapInfo.SupportedDataTypes.All()) is None
         or codec.getOrigin() != skia.EncodedOrigin.kDefault_EncodedOrigin
         or not codec.getInfo().colorSpace().isSRGB()
         or max(size.width(), size.height()) > min(limits.still_edge_px_max, limits.edge_px_max)
@@ -152,24 +151,24 @@ def _photograph(path: Path, limits: StillLimits) -> Pixels | None:
         return None
 
 
-def _kept(path: Path, pixels: Pixels) -> str | None:
-    """Return the media type of an upload that is its own still, or None where it is not one.
-
-    It is one if it reads, as stills are read, to the very pixels that it was decoded to: neither
-    turned nor scaled, in no other colours and no more bits than a still has.
-    """
+def _kind(path: Path) -> str | None:
+    """Return the media type of a file that may be its own still; None for any other."""
     with path.open("rb") as file:
         head = file.read(MAGIC_BYTES)
-    media_type = next((kind for magic, kind in KEPT.items() if head.startswith(magic)), None)
-    if media_type is None:
-        return None
+    return next((kind for magic, kind in KEPT.items() if head.startswith(magic)), None)
+
+
+def _reads_as(pixels: Pixels, path: Path) -> bool:
+    """Whether an upload reads, as stills are read, to the very pixels that it was decoded to.
+
+    Then it is its own still: neither turned nor scaled, in no other colours and no more bits
+    than a still has.
+    """
     try:
         found = read_still(path)
     except StillError:
-        return None
-    if found.shape != pixels.shape or cv2.norm(found, pixels, cv2.NORM_INF):
-        return None
-    return media_type
+        return False
+    return found.shape == pixels.shape and not cv2.norm(found, pixels, cv2.NORM_INF)
 
 
 def read_still(path: Path) -> Pixels:

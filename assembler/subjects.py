@@ -75,9 +75,13 @@ def plain_subject(rgb: NDArray[np.uint8]) -> Box | None:
 
 
 def every_nth(picture: NDArray[np.uint8], n: int) -> NDArray[np.uint8]:
-    """Return every ``n``-th pixel of every ``n``-th row of a picture (h×w×channels)."""
-    lines = picture[::n]
-    size = (-(-picture.shape[1] // n), lines.shape[0])
+    """Return every ``n``-th pixel of every ``n``-th row of a picture (h×w×channels, w at least n).
+
+    Columns that are left over at the right are left out.
+    """
+    columns = picture.shape[1] // n
+    lines = picture[::n, : columns * n]
+    size = (columns, lines.shape[0])
     # Numpy would copy them one by one.
     return np.asarray(cv2.resize(lines, size, interpolation=cv2.INTER_NEAREST), np.uint8)
 

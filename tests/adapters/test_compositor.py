@@ -175,3 +175,6 @@ async def test_a_still_that_cannot_be_decoded_is_told_in_words(
     out = tmp_path / "body.mp4"
     told = children.render(film(), RUNG, 0, {}, {}, out, 0, False, lambda *_: None)
     assert "StillError: a stored still cannot be decoded" == told
+    monkeypatch.setattr(produce, "draw_still", render_body)
+    drawn = children.draw_still(film(), RUNG.archetype, 0, {}, out, lambda *_: None)
+    assert told == drawn

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
+import threading
+from typing import Any
+
+import pytest
+from pebble import ProcessPool
 
 from adapters.preloaded import PRELOADED
 from adapters.workers import WorkerPool
@@ -20,18 +24,32 @@ def test_workers_load_nothing_of_the_services() -> None:
     assert "" == ran.stdout.strip()
 
 
-async def test_nobody_waits_for_a_start() -> None:
-    """Warming up takes no time; the first call comes after it, and closing waits for it."""
-    pool = WorkerPool(2, preload=("adapters.children",))
-    began_s = time.monotonic()
+async def test_nobody_waits_for_a_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Warming up returns before anything has started; closing waits for it."""
+    gate, schedule = threading.Event(), ProcessPool.schedule
+
+    def gated(pool: ProcessPool, *told: Any, **bounds: Any) -> Any:
+        assert gate.wait(20)
+        return schedule(pool, *told, **bounds)
+
+    monkeypatch.setattr(ProcessPool, "schedule", gated)
+    pool = WorkerPool(2)
     pool.warm_up()
-    assert time.monotonic() - began_s < 0.05
-    assert await pool.run(_called, deadline_s=20.0) == "done"
+    begun = [child._begun for child in pool._all]
+    assert [False, False] == [each is None or each.done() for each in begun]
+    gate.set()
     await pool.close()
-    begun = WorkerPool(1)
-    begun.warm_up()
-    await begun.close()
-    assert not begun._all[0]._pool.active
+    assert [False, False] == [child._pool.active for child in pool._all]
+
+
+async def test_a_call_comes_after_the_start() -> None:
+    """Warmed up or not."""
+    for warm in (True, False):
+        pool = WorkerPool(1, preload=("adapters.children",))
+        if warm:
+            pool.warm_up()
+        assert "done" == await pool.run(_called, deadline_s=20.0)
+        await pool.close()
 
 
 def _called(_report: object) -> str:

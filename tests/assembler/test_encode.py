@@ -60,6 +60,22 @@ def test_pictures_come_out_as_they_went_in(tmp_path: Path) -> None:
         assert np.abs(given.y.astype(int) - seen).mean() < 2
 
 
+@pytest.mark.parametrize("height", [22, 24])
+def test_a_picture_is_the_frame_wherever_its_planes_lie(height: int) -> None:
+    """In memory of their own or one after the other; half of the height may be odd."""
+    width, rng = 18, np.random.default_rng(1)
+    one = Frame.empty(width, height)
+    assert one.whole is not None
+    one.whole[:] = rng.integers(0, 256, one.whole.shape)
+    apart = one.copy()
+    assert apart.whole is None
+    for frame in (one, apart):
+        picture = encode.picture_of(frame, width, height)
+        for plane, source in zip(picture.planes, (one.y, one.u, one.v), strict=True):
+            found = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, -1)
+            assert np.array_equal(found[:, : plane.width], source)
+
+
 def test_same_frames_make_the_same_bytes(tmp_path: Path) -> None:
     """Nothing but the frames gets into a piece: no time, no name."""
     piece(tmp_path / "a.mp4", moving(40))
