@@ -385,7 +385,8 @@ class _Daemon:
 def _draws(environ: Mapping[str, str]) -> bool:
     """Whether there will be media to work on, as far as that is known without the configuration.
 
-    Only who asks for the null engine does without; then workers start when they are needed.
+    The null engine does without.  A configuration of one's own may ask for it, and is read first:
+    workers are begun after that.
     """
     return not any(
         name == "PYTOON_CONFIG" or name.startswith("PYTOON_ENGINES__NULL__") for name in environ
