@@ -72,10 +72,12 @@ def test_services_and_server_outlive_the_command_and_its_terminal(person: Person
 
 def test_up_takes_over_when_the_services_leave(person: Person) -> None:
     """It waits its turn, says so, runs them, and stops the server on SIGTERM."""
-    person.call("render", *_REQUEST, PYTOON_IDLE_EXIT_S="1")
+    person.call("render", *_REQUEST)
+    services = person.services_pid()
     up = person.start("up")
     assert up.stdout is not None
     assert "run already; taking over" in up.stdout.readline()
+    os.kill(services, signal.SIGTERM)
     assert "Ctrl-C stops them" in up.stdout.readline()
     assert up.pid == person.services_pid()
     up.send_signal(signal.SIGTERM)
