@@ -212,8 +212,8 @@ def _copy(
     """Copy all packets in the order of their times; return the sound's length in samples."""
     try:
         with (
-            av.open(str(pieces[0])) as first,
-            av.open(str(soundtrack)) as sound,
+            open_packets(pieces[0]) as first,
+            open_packets(soundtrack) as sound,
             open_output(
                 str(out), movflags="+faststart", movie_timescale=str(MOVIE_TIMESCALE)
             ) as film,
@@ -221,6 +221,8 @@ def _copy(
             heard = sound.streams.audio[0]
             video = film.add_stream_from_template(first.streams.video[0])
             audio = film.add_stream_from_template(heard)
+            # The header alone, which is read of the first piece, does not lend it to the copy.
+            video.codec_context.sample_aspect_ratio = Fraction(1)
             video.time_base = Fraction(1, fps)
             audio.time_base = Fraction(1, heard.rate)
             samples = round(length_s * heard.rate)
