@@ -73,7 +73,7 @@ would be its own choice, five seconds."""
 SOFTWARE = "libx264"
 NVENC_PARAMS = "rc=vbr:b=0:bf=0:forced-idr=1:strict_gop=1:no-scenecut=1"
 """Constant quality with a cap, closed GOPs without B-frames, an IDR at each piece's start."""
-STAND_IN_PRESET, STAND_IN_CRF = "superfast", 22
+STAND_IN_PRESET, STAND_IN_CRF = "superfast", 21
 """x264's setting where a film's own encoder does not work on a machine."""
 
 
