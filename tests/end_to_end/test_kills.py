@@ -97,6 +97,7 @@ async def test_the_server_is_killed_under_a_job(processes: Processes, log: JetSt
     assert output_of(await ended(log, "killed")) == expected
 
 
+@pytest.mark.slow
 async def test_server_and_services_are_killed_at_once(
     processes: Processes, log: JetStreamLog
 ) -> None:

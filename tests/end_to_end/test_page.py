@@ -110,6 +110,7 @@ def test_a_film_is_made_watched_played_and_stepped_through(
         expect(page.locator(".films li")).to_have_count(1)
 
 
+@pytest.mark.slow
 def test_a_film_is_made_by_the_keyboard(browser: Browser, address: str) -> None:
     """Tab, arrows and Enter are enough, to make a film as well as to go through its past."""
     with opened(browser, address) as page:
@@ -247,6 +248,7 @@ def test_what_is_no_picture_is_refused_by_its_name(
         expect(page.locator(".notes .error")).to_contain_text("notes.txt is not a picture")
 
 
+@pytest.mark.slow
 def test_a_server_that_goes_away_is_told_and_waited_for(browser: Browser, address: str) -> None:
     """Without a network the page says so; with it, it goes on by itself."""
     with opened(browser, address) as page:

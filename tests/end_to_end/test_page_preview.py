@@ -34,7 +34,7 @@ the preview's own."""
 INKED = 40
 """By how many codes a pixel differs from the picture without words where there are some."""
 HOOK = "Sleep does the rest of the work"
-ALWAYS = ("overlay_classic", "product_hero_punchy")
+ALWAYS = ("overlay_classic",)
 
 pytestmark = IN_A_BROWSER
 

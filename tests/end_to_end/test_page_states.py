@@ -269,6 +269,7 @@ def test_time_travel_goes_to_each_step(browser: Browser, stage: Stage) -> None:
         assert page.url.endswith("#/film/done")
 
 
+@pytest.mark.slow
 def test_a_gateway_that_goes_away_while_one_watches(browser: Browser, stage: Stage) -> None:
     """It is told, and what happened meanwhile comes once each when it is back."""
     job = stage.rendering("interrupted", 1, 1)
@@ -333,6 +334,7 @@ def test_films_under_way_go_on_in_the_list(browser: Browser, stage: Stage) -> No
         expect(bar).to_have_js_property("value", 0.4, timeout=10_000)
 
 
+@pytest.mark.slow
 def test_nothing_moves_for_whoever_wants_it_still(browser: Browser, stage: Stage) -> None:
     """Neither the samples of the looks nor what is drawn of a film."""
     playing = "[...document.querySelectorAll('video')].some(film => !film.paused)"

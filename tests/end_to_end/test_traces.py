@@ -211,6 +211,7 @@ def _rendered(shell: Shell, **environ: str) -> tuple[Called, float]:
     return shell.finish(film), time.monotonic() - began_s
 
 
+@pytest.mark.slow
 def test_a_dead_collector_stops_nothing(tmp_path: Path) -> None:
     """The film is made, one line is told, and the services end when they are told to."""
     with silent() as url:

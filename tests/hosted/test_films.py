@@ -199,6 +199,7 @@ async def _settled(
     return account
 
 
+@pytest.mark.slow
 async def test_work_that_a_person_found_is_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

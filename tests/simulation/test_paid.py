@@ -19,7 +19,7 @@ from events.types import Reason, RenderCompleted
 from services.actor import Actor, BudgetLimits
 from tests.simulation.paid import PRICE, Fate, PaidWorld
 from tests.simulation.test_simulation import ALL_FAULTS, history_is_sound
-from tests.simulation.world import MortalLog, in_jumping_time
+from tests.simulation.world import MortalLog, in_jumping_time, seeds
 
 HABITS = ("away", "accept", "give_up", "wrong")
 EVERY_FATE = {
@@ -126,7 +126,7 @@ async def one_seed(folder: Path, seed: int) -> None:
         assert sum(world.billed(job.job_id) for job in jobs) <= budget.per_day
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", seeds(8, 12))
 @in_jumping_time
 async def test_nothing_is_paid_for_twice(tmp_path: Path, seed: int) -> None:
     """Answers are lost and processes die at every append and every step of the engine."""
@@ -148,7 +148,15 @@ async def test_the_last_euro_is_spent_once(tmp_path: Path, seed: int) -> None:
     await budget_is_kept(world, jobs)
 
 
-@pytest.mark.parametrize("fate", [Fate.REFUSED, Fate.FAILED, Fate.SILENT, Fate.LOST_UNMADE])
+@pytest.mark.parametrize(
+    "fate",
+    [
+        Fate.REFUSED,
+        Fate.FAILED,
+        pytest.param(Fate.SILENT, marks=pytest.mark.slow),
+        Fate.LOST_UNMADE,
+    ],
+)
 @in_jumping_time
 async def test_with_every_engine_down_the_film_is_composed(tmp_path: Path, fate: str) -> None:
     """Within its deadline, and each segment's downgrade is in the log and in the verdict."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import looptime
 import msgspec
+import pytest
 
 from adapters.base import Engine, EngineFailure, SegmentWork
 from adapters.files import FileStore
@@ -37,6 +38,12 @@ LATENCY_S = 0.05
 
 RESTART_S = 1.0
 """How long a killed process stays away."""
+
+
+def seeds(quick: int, all_of_them: int) -> list[Any]:
+    """Seeds of a test: the first ones in every run, the others in the slow one."""
+    rest = (pytest.param(seed, marks=pytest.mark.slow) for seed in range(quick, all_of_them))
+    return [*range(quick), *rest]
 
 
 def in_jumping_time(

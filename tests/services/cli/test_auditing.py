@@ -68,6 +68,7 @@ def test_a_whole_job_is_said_to_be_whole(done: Person) -> None:
     assert "done: whole (completed" in done.call("audit", "--all").out
 
 
+@pytest.mark.slow
 def test_a_job_moves_to_another_home(done: Person, other: Person) -> None:
     """Every message and the film are there as they were, and nothing is made again."""
     imported = other.call("import", str(done.folder / "done.zip"))
@@ -109,7 +110,12 @@ def add(lines: Lines) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "word"), [(alter, "was altered"), (lose, "1 lost"), (add, "1 added")]
+    ("change", "word"),
+    [
+        (alter, "was altered"),
+        (lose, "1 lost"),
+        pytest.param(add, "1 added", marks=pytest.mark.slow),
+    ],
 )
 def test_a_tampered_log_is_found(
     done: Person, other: Person, change: Callable[[Lines], None], word: str

@@ -34,6 +34,7 @@ def test_work_is_done_though_nobody_waits(person: Person) -> None:
     assert not server_runs(person.home)
 
 
+@pytest.mark.slow
 def test_an_orphaned_server_is_adopted_by_the_next_services(person: Person) -> None:
     """The services are killed; the next render finds the same server, and loses nothing."""
     person.call("render", *_REQUEST, "--job-id", "before")

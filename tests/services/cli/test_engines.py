@@ -6,6 +6,8 @@ import asyncio
 import json
 import time
 
+import pytest
+
 from events.jetstream import JetStreamLog
 from events.log import Tail
 from events.notices import CircuitOpened, Posting
@@ -38,6 +40,7 @@ def test_engines_of_a_fresh_home(person: Person) -> None:
     assert "null: off" in person.call("engines", PYTOON_ENGINES__NULL__ENABLED="false").out
 
 
+@pytest.mark.slow
 def test_the_log_tells_how_they_did(settled: Person) -> None:
     """Rendered segments are counted, an open circuit is shown with its end."""
     request = ("--preset", "overlay_classic", "--duration", "6")

@@ -106,6 +106,7 @@ def test_it_has_a_process_of_its_own_and_tells_the_services_metrics(up: Up) -> N
     assert 'pytoon_queue_depth{durable="planner",state="waiting"}' in told.text
 
 
+@pytest.mark.slow
 def test_its_part_of_a_trace_is_sent_too(person: Person) -> None:
     """The request's span comes from its process, and those of the job from the services'."""
     trace_id, span_id = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -123,6 +124,7 @@ def test_its_part_of_a_trace_is_sent_too(person: Person) -> None:
     assert (trace_id, post.span_id) == (job.trace_id, job.parent_id)
 
 
+@pytest.mark.slow
 def test_one_that_dies_is_told_and_started_again_while_clients_wait(up: Up) -> None:
     """Nobody is refused: the socket stays open.  The services do not notice."""
     assert up.anew("/health").status_code == 200
@@ -141,7 +143,9 @@ def test_one_that_dies_is_told_and_started_again_while_clients_wait(up: Up) -> N
     assert "exit code -9" in told[0]["event"]
 
 
-@pytest.mark.parametrize("order", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "order", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_it_leaves_with_the_services(up: Up, order: signal.Signals) -> None:
     """In order, also with a stream open and a client that sends nothing."""
     up.client.post("/api/v1/jobs", json={**ASK, "job_id": "watched"})
@@ -160,6 +164,7 @@ def test_it_leaves_with_the_services(up: Up, order: signal.Signals) -> None:
     assert not [line for line in up.said if '"level": "error"' in line], up.said
 
 
+@pytest.mark.slow
 def test_it_does_not_outlive_services_that_were_killed(up: Up) -> None:
     """The cord between them breaks, and its address is free again."""
     assert up.client.get("/health").status_code == 200

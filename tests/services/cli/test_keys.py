@@ -68,6 +68,7 @@ def test_keys_are_made_once(person: Person) -> None:
     assert [] == [text for text in secrets_of(person.folder / "keys") if text in said]
 
 
+@pytest.mark.slow
 def test_a_key_is_exchanged(person: Person) -> None:
     """The next one is trusted before it is used; the old one retires and stays in the list."""
     assert person.call("keys", "make").code == 0

@@ -71,6 +71,7 @@ def test_up_serves_a_server_of_ones_own(
     assert person.call("render", *_REQUEST, **at).code == 0
 
 
+@pytest.mark.slow
 def test_serve_shares_the_home(person: Person, crew: list[subprocess.Popen[str]]) -> None:
     """Services by hand, on the home's own server; ``watch`` starts none."""
     crew += [person.start("serve", name) for name in _ACTORS]
@@ -101,6 +102,7 @@ def test_the_operator_chooses_the_store(
     assert (True, []) == (len(kept) > 1, homes)
 
 
+@pytest.mark.slow
 def test_the_homes_own_services_keep_to_the_choice(person: Person) -> None:
     """Also on the embedded server, and the message reaches who waits."""
     store = f"file://{person.folder}/films"
