@@ -23,7 +23,7 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 from assembler import hdr
-from assembler.encode import BT709
+from assembler.encode import BT709, rows_of
 from assembler.planes import Frame, Plane
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ class Conformer:
                 interpolation=EXACTLY,
                 threads=1,
             )
-        return tuple(_rows(plane) for plane in picture.planes)
+        return tuple(rows_of(plane) for plane in picture.planes)
 
 
 class ClipLayer:
@@ -247,11 +247,6 @@ def _matrix(picture: av.VideoFrame) -> int:
         return int(Colorspace.ITU601)
     small = picture.width <= SD_WIDTH_MAX and picture.height <= SD_HEIGHT_MAX
     return int(Colorspace.ITU601) if told != BT709 and small else BT709
-
-
-def _rows(plane: av.video.plane.VideoPlane) -> Plane:
-    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
-    return rows[:, : plane.width]
 
 
 def _scaled(plane: Plane, fit: Fit, into: tuple[int, int], share: int) -> Plane:

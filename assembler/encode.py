@@ -24,7 +24,7 @@ import numpy as np
 from av.codec.codec import UnknownCodecError
 from av.video.frame import PictureType
 
-from assembler.planes import Frame
+from assembler.planes import Frame, Plane
 from events.spec import EncoderProfile
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from av.container import InputContainer, OutputContainer
     from av.video.codeccontext import VideoCodecContext
+    from av.video.plane import VideoPlane
     from av.video.stream import VideoStream
 
 KEYFRAME_S_MAX = 2
@@ -346,9 +347,17 @@ def picture_of(frame: Frame, width: int, height: int) -> av.VideoFrame:
         return av.VideoFrame.from_numpy_buffer(frame.whole, format="yuv420p")
     picture = av.VideoFrame(width, height, "yuv420p")
     for plane, source in zip(picture.planes, (frame.y, frame.u, frame.v), strict=True):
-        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
-        rows[:, : plane.width] = source
+        rows_of(plane)[:] = source
     return picture
+
+
+def rows_of(plane: VideoPlane) -> Plane:
+    """The pixels (h×w, 8 bits) of one of FFmpeg's planes, without what lies between its rows.
+
+    It is the plane's own memory, which can be written to where the plane can.
+    """
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
+    return rows[:, : plane.width]
 
 
 def _library(encoded: bytes) -> str:
@@ -372,5 +381,6 @@ __all__ = [
     "open_packets",
     "picture_of",
     "room_bytes",
+    "rows_of",
     "stand_in",
 ]

@@ -27,6 +27,7 @@ from assembler.encode import (
     fingerprint_here,
     open_output,
     open_packets,
+    rows_of,
 )
 from assembler.planes import Frame
 from events.spec import EncoderProfile
@@ -199,11 +200,7 @@ def planes_of(picture: VideoFrame, width: int, height: int) -> Frame:
     """Copy a decoded picture of any size and pixel format into a frame's planes."""
     if (picture.format.name, picture.width, picture.height) != ("yuv420p", width, height):
         picture = picture.reformat(width, height, "yuv420p")
-    planes = []
-    for plane in picture.planes:
-        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
-        planes.append(np.ascontiguousarray(rows[:, : plane.width]))
-    return Frame(*planes)
+    return Frame(*(np.ascontiguousarray(rows_of(plane)) for plane in picture.planes))
 
 
 def _copy(

@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import av
-import numpy as np
 
-from assembler.encode import open_packets
-from assembler.planes import Frame, Plane
+from assembler.encode import open_packets, rows_of
+from assembler.planes import Frame
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -137,13 +136,7 @@ def _decoded(
             raise ProbeError(f"frame {number} cannot be decoded")
         if decoded[0].format.name != "yuv420p":
             raise ProbeError(f"frame {number} is {decoded[0].format.name}, not yuv420p")
-        yield number, Frame(*(_rows(plane) for plane in decoded[0].planes))
-
-
-def _rows(plane: Any) -> Plane:
-    """The pixels of a decoded plane, without what lies between its rows."""
-    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
-    return rows[:, : plane.width]
+        yield number, Frame(*(rows_of(plane) for plane in decoded[0].planes))
 
 
 def _picture(video: VideoStream, shown: Sequence[tuple[Fraction, Fraction, bool, int]]) -> Picture:

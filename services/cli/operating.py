@@ -87,6 +87,7 @@ def up(
             metrics=metrics,
         )
     except Exception:
+        # A terminal shows what is raised; services in the background have services.log alone.
         logging.getLogger("pytoon.services").exception("the services have failed")
         raise
 
