@@ -1,7 +1,7 @@
 """The event log as a port: what actors and clients need of a durable log.
 
 Two implementations stand behind it, ``events.memory`` and ``events.jetstream``, and one contract
-suite runs against both (``tests/contracts/test_event_log.py``).
+suite runs against both (``tests/contracts``).
 
 The log is the queue, too: a durable consumer hands each message of its subjects to one of its
 readers until it is acknowledged.  Any message may come again, even an acknowledged one; what

@@ -159,14 +159,14 @@ async def test_s3_that_is_away_is_said_so_without_the_secret(
 
 async def test_a_bucket_that_nobody_made_is_named(log: JetStreamLog, tmp_path: Path) -> None:
     """With the command that makes it."""
-    bucket = ObjectBucket(log.connection, BUCKET, request_timeout_s=2)
+    bucket = ObjectBucket(log.connection, BUCKET, request_timeout_s=5)
     with pytest.raises(StoreAway, match="make it: pytoon init --store nats://films"):
         await behind(ObjectsRemote(bucket), tmp_path).fetch(ARTIFACT)
 
 
 async def test_a_full_bucket_takes_nothing(log: JetStreamLog, tmp_path: Path) -> None:
     """And keeps nothing of what did not fit."""
-    bucket = ObjectBucket(log.connection, BUCKET, request_timeout_s=2)
+    bucket = ObjectBucket(log.connection, BUCKET, request_timeout_s=5)
     await bucket.make(bytes_max=400_000, replicas=1)
     store = behind(ObjectsRemote(bucket), tmp_path)
     with pytest.raises(StoreAway, match=r"nats://films cannot be used: .*maximum bytes"):
@@ -178,13 +178,14 @@ async def test_nats_that_is_away_is_said_so(
     log: JetStreamLog, nats_server: NatsServer, tmp_path: Path
 ) -> None:
     """And is used again when it is back."""
-    bucket = ObjectBucket(log.connection, BUCKET, request_timeout_s=1)
+    bucket = ObjectBucket(log.connection, BUCKET, request_timeout_s=10)
+    hasty = ObjectBucket(log.connection, BUCKET, request_timeout_s=1)
     await bucket.make(bytes_max=1_000_000, replicas=1)
     artifact = await behind(ObjectsRemote(bucket), tmp_path / "a").put_bytes(CONTENT, "video/mp4")
     store = behind(ObjectsRemote(bucket), tmp_path / "b")
     nats_server.kill()
     with pytest.raises(StoreAway):
-        await store.fetch(artifact)
+        await behind(ObjectsRemote(hasty), tmp_path / "c").fetch(artifact)
     await nats_server.start()
     assert CONTENT == (await store.fetch(artifact)).read_bytes()
 
@@ -193,7 +194,7 @@ async def test_an_object_that_lost_a_chunk_is_stored_again(
     log: JetStreamLog, tmp_path: Path
 ) -> None:
     """Its description is there and right, and still it is not whole."""
-    bucket = ObjectBucket(log.connection, BUCKET, request_timeout_s=2)
+    bucket = ObjectBucket(log.connection, BUCKET, request_timeout_s=5)
     await bucket.make(bytes_max=1 << 22, replicas=1)
     content = bytes(500_000)
     artifact = await behind(ObjectsRemote(bucket), tmp_path / "a").put_bytes(content, "video/mp4")

@@ -30,18 +30,21 @@ from events.types import (
     SegmentTimedOut,
 )
 from tests.broker import NatsServer
+from tests.patience import COMES_S, holds_once
 
 ACK_WAIT_S = 0.4
 DURABLES = (
     DurableSpec(
         name="planner",
         types=("render_requested", "segment_timed_out", "segment_rendered"),
-        ack_wait_s=ACK_WAIT_S,
         max_ack_pending=8,
     ),
     DurableSpec(name="timers", types=("segment_timed_out",), max_ack_pending=-1),
 )
-SETTINGS = LogSettings(bytes_max=1 << 20, append_timeout_s=2.0, newer_delay_s=0.3)
+HASTY = DurableSpec(
+    name="hasty", types=("segment_timed_out", "segment_rendered"), ack_wait_s=ACK_WAIT_S
+)
+SETTINGS = LogSettings(bytes_max=1 << 20, request_timeout_s=5.0, newer_delay_s=0.3)
 
 Log = JetStreamLog | MemoryLog
 Raw = Callable[[str, bytes, Mapping[str, str] | None], Awaitable[None]]
@@ -129,11 +132,40 @@ def without_time(recorded: Sequence[Recorded]) -> list[tuple[Any, ...]]:
     ]
 
 
-async def fetched(consumer: Consumer, within_s: float) -> list[Delivery]:
+async def hasty(log: EventLog) -> Consumer:
+    """A reader of a durable, made now, to which a message comes again soon."""
+    await log.provision([HASTY])
+    return await log.consumer(HASTY.name)
+
+
+async def fetched(consumer: Consumer, within_s: float = COMES_S) -> list[Delivery]:
     """The first messages that come within a time, with a fetch after a fetch."""
     until_s = time.monotonic() + within_s
     while (left_s := until_s - time.monotonic()) > 0:
-        deliveries = await consumer.fetch(10, min(left_s, 0.2))
+        deliveries = await consumer.fetch(10, left_s)
         if deliveries:
             return list(deliveries)
     return []
+
+
+async def collected(consumer: Consumer, count: int) -> list[Delivery]:
+    """So many messages, by as many fetches as it takes."""
+    found: list[Delivery] = []
+    while len(found) < count and (more := await fetched(consumer)):
+        found += more
+    return found
+
+
+async def falls_silent(consumer: Consumer) -> bool:
+    """Whether nothing comes any more, where all that does is acknowledged.
+
+    What was not acknowledged in time may come once more.
+    """
+
+    async def silent(_: int) -> bool:
+        late = await fetched(consumer, 2 * ACK_WAIT_S)
+        for delivery in late:
+            await delivery.ack()
+        return not late
+
+    return await holds_once(silent)

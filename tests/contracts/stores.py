@@ -117,7 +117,7 @@ class Objects:
     def opened(self) -> ArtifactStore:
         """The same bucket, and no copies yet."""
         self._opened += 1
-        bucket = ObjectBucket(self._log.connection, BUCKET, request_timeout_s=2)
+        bucket = ObjectBucket(self._log.connection, BUCKET, request_timeout_s=5)
         cache = ReadCache(self._folder / f"copies-{self._opened}", CACHE_BYTES_MAX)
         return RemoteStore(ObjectsRemote(bucket), cache)
 
@@ -162,7 +162,7 @@ async def objects(folder: Path, server: NatsServer) -> AsyncIterator[Objects]:
     """A bucket that was made, on a server."""
     log = await JetStreamLog.connect(server.url, token=server.token)
     try:
-        bucket = ObjectBucket(log.connection, BUCKET, request_timeout_s=2)
+        bucket = ObjectBucket(log.connection, BUCKET, request_timeout_s=5)
         await bucket.make(bytes_max=1 << 26, replicas=1)
         yield Objects(folder, log, server)
     finally:

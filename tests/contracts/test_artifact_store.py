@@ -16,6 +16,7 @@ from events.spec import Artifact
 from tests.broker import NatsServer
 from tests.buckets import S3Server
 from tests.contracts.stores import S3, Folder, House, objects
+from tests.patience import COMES_S
 
 CONTENT = b"a film"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -111,7 +112,7 @@ async def test_a_write_that_is_broken_off_leaves_nothing_half_done(
     await asyncio.gather(writing, return_exceptions=True)
     artifact = await house.opened().put_bytes(LARGE, "video/mp4")
     assert sha256 == artifact.sha256
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(COMES_S):
         # A thread that writes to the disk is not stopped by it, and ends what it does.
         while await house.names() != [sha256]:  # noqa: ASYNC110
             await asyncio.sleep(0.02)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from events.link import advanced, chained, digest
-from events.log import Conflict, LogFull, LogUnavailable, Queue, StaleRead, Tail
+from events.log import Conflict, LogFull, StaleRead, Tail
 from events.types import (
     AssemblyRequested,
     Deadline,
@@ -20,15 +20,13 @@ from events.types import (
     event_id,
 )
 from tests.contracts.bench import (
-    ACK_WAIT_S,
-    DURABLES,
     Bench,
     append,
     each_log,
-    fetched,
     timed_out,
     without_time,
 )
+from tests.patience import COMES_S
 
 __all__ = ["each_log"]
 
@@ -236,174 +234,6 @@ async def test_a_mistyped_subject_is_refused(bench: Bench) -> None:
         await bench.raw("pytoon.jobs.a.render_requestd", b"{}", None)
 
 
-async def test_a_message_comes_again_until_it_is_settled(bench: Bench) -> None:
-    """What is not acknowledged within ``ack_wait`` comes again; an acknowledgement ends it."""
-    await append(bench.log, Tail(job_id="a"), timed_out(0))
-    consumer = await bench.log.consumer("planner")
-    (first,) = await consumer.fetch(5, 2.0)
-    begun_s = time.monotonic()
-    assert () == tuple(await consumer.fetch(5, 0.1))
-    (second,) = await fetched(consumer, 3.0)
-    assert time.monotonic() - begun_s > ACK_WAIT_S / 2
-    assert (1, 2) == (first.deliveries, second.deliveries)
-    assert first.recorded == second.recorded
-    await second.ack()
-    assert [] == await fetched(consumer, 2 * ACK_WAIT_S)
-
-
-async def test_a_message_is_given_back_for_a_time(bench: Bench) -> None:
-    """``nak`` with a delay brings the message after it, without one at once."""
-    await append(bench.log, Tail(job_id="a"), timed_out(0))
-    consumer = await bench.log.consumer("planner")
-    (delivery,) = await fetched(consumer, 2.0)
-    await delivery.nak()
-    (delivery,) = await fetched(consumer, 2.0)
-    begun_s = time.monotonic()
-    await delivery.nak(0.3)
-    (delivery,) = await fetched(consumer, 3.0)
-    assert 0.25 < time.monotonic() - begun_s < 1.5
-    assert 3 == delivery.deliveries
-    await delivery.ack()
-
-
-async def test_work_in_progress_is_kept(bench: Bench) -> None:
-    """A message whose work goes on does not come to anyone else."""
-    await append(bench.log, Tail(job_id="a"), timed_out(0))
-    consumer = await bench.log.consumer("planner")
-    (delivery,) = await consumer.fetch(1, 2.0)
-    for _ in range(8):
-        await delivery.in_progress()
-        assert () == tuple(await consumer.fetch(1, ACK_WAIT_S / 4))
-    await delivery.ack()
-
-
-async def test_readers_share_a_durable(bench: Bench) -> None:
-    """Two readers of one durable get each message once between them."""
-    await append(bench.log, Tail(job_id="a"), *map(timed_out, range(6)))
-    readers = [await (await bench.another()).consumer("planner") for _ in range(2)]
-    seqs: list[int] = []
-    for turn in range(6):
-        for delivery in await readers[turn % 2].fetch(1, 2.0):
-            seqs.append(delivery.recorded.seq)
-            await delivery.ack()
-    assert list(range(1, 7)) == sorted(seqs)
-    assert () == tuple(await readers[0].fetch(1, 0.1))
-
-
-async def test_a_readers_death_frees_its_messages(bench: Bench) -> None:
-    """What a reader held when it closed comes to another after ``ack_wait``."""
-    await append(bench.log, Tail(job_id="a"), timed_out(0))
-    dead = await bench.log.consumer("planner")
-    assert 1 == len(await dead.fetch(1, 2.0))
-    await dead.close()
-    assert () == tuple(await dead.fetch(1, 0.0))
-    (delivery,) = await fetched(await bench.log.consumer("planner"), 3.0)
-    assert 2 == delivery.deliveries
-
-
-async def test_a_fetch_is_bounded(bench: Bench) -> None:
-    """No fetch gives more than was asked for, nor more than the durable may leave unsettled."""
-    await append(bench.log, Tail(job_id="a"), *map(timed_out, range(12)))
-    consumer = await bench.log.consumer("planner")
-    first = await consumer.fetch(3, 2.0)
-    second = await consumer.fetch(100, 2.0)
-    assert (3, 5) == (len(first), len(second))
-    for delivery in (*first, *second):
-        await delivery.in_progress()
-    assert () == tuple(await consumer.fetch(100, 0.1))
-    for delivery in (*first, *second):
-        await delivery.ack()
-    assert 4 == len(await fetched(consumer, 2.0))
-
-
-async def test_durables_have_their_types_only(bench: Bench) -> None:
-    """A durable gets what its filter names; two durables each get their own copy."""
-    await bench.raw("pytoon.jobs.a.render_requested", b"{}", None)
-    (ask,) = await bench.log.read("a")
-    await append(bench.log, advanced(Tail(job_id="a"), ask), timed_out(0))
-    planner, timers = await bench.log.consumer("planner"), await bench.log.consumer("timers")
-    assert [1, 2] == [item.recorded.seq for item in await planner.fetch(5, 2.0)]
-    assert [2] == [item.recorded.seq for item in await timers.fetch(5, 2.0)]
-
-
-async def test_the_backlog_is_what_is_not_settled(bench: Bench) -> None:
-    """It counts, for each durable, what was not handed out and what was not acknowledged."""
-    assert 0 == await bench.log.backlog()
-    await append(bench.log, Tail(job_id="a"), timed_out(0), timed_out(1))
-    assert 4 == await bench.log.backlog()
-    for durable in ("planner", "timers"):
-        for delivery in await fetched(await bench.log.consumer(durable), 2.0):
-            assert 0 < await bench.log.backlog()
-            await delivery.ack()
-            await asyncio.sleep(0.05)
-    assert 0 == await bench.log.backlog()
-
-
-async def test_queues_tell_what_waits_and_what_is_handed_out(bench: Bench) -> None:
-    """Of each durable apart: a message is in one of the two until it is acknowledged."""
-    waiting, handed_out = Queue(waiting=2, handed_out=0), Queue(waiting=0, handed_out=2)
-    await append(bench.log, Tail(job_id="a"), timed_out(0), timed_out(1))
-    assert {"planner": waiting, "timers": waiting} == await bench.log.queues()
-    deliveries = await fetched(await bench.log.consumer("timers"), 2.0)
-    assert {"planner": waiting, "timers": handed_out} == await bench.log.queues()
-    for delivery in deliveries:
-        await delivery.ack()
-    await asyncio.sleep(0.05)
-    settled = Queue(waiting=0, handed_out=0)
-    assert {"planner": waiting, "timers": settled} == await bench.log.queues()
-
-
-async def test_a_fetch_waits_for_what_comes(bench: Bench) -> None:
-    """A fetch that found nothing returns when something is stored, well before its time."""
-    consumer = await bench.log.consumer("planner")
-    waiting = asyncio.create_task(consumer.fetch(5, 2.0))
-    await asyncio.sleep(0.1)
-    begun_s = time.monotonic()
-    await append(bench.log, Tail(job_id="a"), timed_out(0))
-    assert 1 == len(await waiting)
-    assert time.monotonic() - begun_s < 1.0
-
-
-async def test_the_unreadable_is_delivered_and_put_aside(bench: Bench) -> None:
-    """A consumer gets what is foreign as such, and may put it with the dead letters, once."""
-    await bench.raw("pytoon.jobs.a.segment_rendered", b"{", None)
-    consumer = await bench.log.consumer("planner")
-    (delivery,) = await consumer.fetch(1, 2.0)
-    assert isinstance(delivery.recorded.event, Foreign)
-    await delivery.dead_letter("no JSON")
-    await delivery.dead_letter("no JSON")
-    (letter,) = await bench.log.dead_letters()
-    expected = ("pytoon.jobs.a.segment_rendered", 1, "no JSON", b"{")
-    assert expected == (letter.subject, letter.seq, letter.why, letter.body)
-    assert [] == await fetched(consumer, 2 * ACK_WAIT_S)
-
-
-async def test_a_newer_version_is_given_back(bench: Bench) -> None:
-    """A message of a newer build is never delivered, and what comes after it is."""
-    await bench.raw("pytoon.jobs.a.segment_rendered", b"{}", {"pytoon-version": "2"})
-    await append(bench.log, Tail(job_id="b"), timed_out(0, "b"))
-    consumer = await bench.log.consumer("planner")
-    assert ["b"] == [item.recorded.job_id for item in await fetched(consumer, 2.0)]
-
-
-async def test_a_durable_that_is_not_there_is_told(bench: Bench) -> None:
-    """A service that comes before its durable is told to try again."""
-    with pytest.raises(LogUnavailable):
-        await bench.log.consumer("nobody")
-
-
-async def test_provision_again_keeps_the_place(bench: Bench) -> None:
-    """Provisioning is repeatable: durables keep their place, notes are added to."""
-    await append(bench.log, Tail(job_id="a"), timed_out(0), timed_out(1))
-    consumer = await bench.log.consumer("planner")
-    (delivery,) = await consumer.fetch(1, 2.0)
-    await delivery.ack()
-    await bench.log.provision(DURABLES, metadata={"store": "file:///films"})
-    await bench.log.provision(DURABLES, metadata={"other": "1"})
-    assert {"store": "file:///films", "other": "1"} == await bench.log.metadata()
-    assert [2] == [item.recorded.seq for item in await fetched(consumer, 2.0)]
-
-
 async def test_follow_from_a_place_and_live(bench: Bench) -> None:
     """A follower gets what is stored after its place, then what comes, of its job alone."""
     tail, _ = await append(bench.log, Tail(job_id="a"), timed_out(0), timed_out(1))
@@ -415,7 +245,7 @@ async def test_follow_from_a_place_and_live(bench: Bench) -> None:
 
     task = asyncio.create_task(follow())
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(COMES_S):
             assert 2 == await seen.get()
             await append(bench.log, Tail(job_id="b"), timed_out(0, "b"))
             await append(bench.log, tail, timed_out(2))
@@ -485,7 +315,7 @@ async def test_progress_reaches_who_listens(bench: Bench) -> None:
     await asyncio.sleep(0.05)
     await bench.log.publish_progress("b", {"frames": 1})
     await bench.log.publish_progress("a", {"frames": 2})
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(COMES_S):
         assert {"frames": 2} == await told.get()
     await unsubscribe()
     await bench.log.publish_progress("a", {"frames": 3})

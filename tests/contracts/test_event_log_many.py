@@ -9,6 +9,7 @@ import pytest
 
 from events.log import Heard, Tail
 from tests.contracts.bench import Bench, append, each_log, timed_out
+from tests.patience import COMES_S
 
 __all__ = ["each_log"]
 
@@ -58,7 +59,7 @@ async def test_a_watch_hands_out_the_jobs_that_are_wanted_by_then(bench: Bench) 
 
     task = asyncio.create_task(watch())
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(COMES_S):
             await append(bench.log, tail, timed_out(1))
             assert 3 == (await seen.get()).seq
             wanted.add("b")
@@ -83,7 +84,7 @@ async def test_a_watch_goes_on_behind_what_only_a_newer_build_can_read(
     await bench.raw("pytoon.jobs.b.segment_rendered", b"{}", {"pytoon-version": version})
     await append(bench.log, tail, timed_out(1))
     async with (
-        asyncio.timeout(5),
+        asyncio.timeout(COMES_S),
         aclosing(bench.log.watch({"a", "b"}, after=1)) as heard,  # type: ignore[type-var]
     ):
         first, second = await anext(heard), await anext(heard)

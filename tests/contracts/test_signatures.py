@@ -41,7 +41,7 @@ from events.types import (
     SegmentTimedOut,
 )
 from tests.builders import LADDER, spec
-from tests.contracts.bench import SETTINGS, Bench, fetched, opened, without_time
+from tests.contracts.bench import SETTINGS, Bench, collected, opened, without_time
 from tests.signing import Keys
 
 PLANNER, CONTROLLER = "pytoon/planner", "pytoon/fallback-controller"
@@ -94,7 +94,7 @@ async def test_what_is_appended_is_signed_and_read(bench: Bench) -> None:
     late = SegmentTimedOut(job_id="b", segment=0, attempt=1, deadline=Deadline.TOO_LONG)
     await bench.log.append(Tail(job_id="b"), [late], source=CONTROLLER)
     consumer = await bench.log.consumer("planner")
-    signers = [item.recorded.signer for item in await fetched(consumer, 2.0)]
+    signers = [item.recorded.signer for item in await collected(consumer, 2)]
     assert ["", controller] == signers
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from events.link import advanced, digest
 from events.log import Tail
 from events.types import RenderRequested
-from tests.contracts.bench import Bench, append, each_log, fetched, timed_out, without_time
+from tests.contracts.bench import Bench, append, collected, each_log, timed_out, without_time
 
 __all__ = ["each_log"]
 
@@ -20,7 +20,7 @@ async def test_an_ask_keeps_its_trace(bench: Bench) -> None:
         assert [kept] * 2 == [stored.traceparent, again.traceparent]
         assert [kept] == [item.traceparent for item in await bench.log.read(job_id)]
         assert digest(stored.subject, {}, b"{}") == stored.digest
-    handed_out = await fetched(await bench.log.consumer("planner"), 2.0)
+    handed_out = await collected(await bench.log.consumer("planner"), 2)
     assert [trace, ""] == [delivery.recorded.traceparent for delivery in handed_out]
 
 

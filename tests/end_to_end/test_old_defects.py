@@ -84,7 +84,7 @@ CAUGHT_BY: dict[str, tuple[str, ...]] = {
     ),
     "a second worker stealing a running job": (
         f"{KILLS}::test_two_segment_renderers_share_a_film",
-        "tests/contracts/test_event_log.py::test_work_in_progress_is_kept",
+        "tests/contracts/test_durables.py::test_work_in_progress_is_kept",
         f"{RUNTIME}::test_a_message_that_comes_again_under_its_work_is_not_worked_at_twice",
     ),
     "the first request after start lost": (

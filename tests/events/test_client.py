@@ -36,7 +36,7 @@ async def test_ask_and_wait() -> None:
     client = Pytoon(MemoryLog())
     stored = await client.request("a", {"preset": "x"})
     assert RenderRequested(job_id="a", ask={"preset": "x"}) == stored.event
-    waiting = asyncio.create_task(client.wait("a", timeout_s=5))
+    waiting = asyncio.create_task(client.wait("a", timeout_s=20))
     await asyncio.sleep(0)
     await reject(client)
     job = await waiting
@@ -88,7 +88,7 @@ async def test_events_are_followed() -> None:
         coming = asyncio.ensure_future(anext(stream))
         await asyncio.sleep(0)
         await reject(client)
-        assert REJECTED == (await asyncio.wait_for(coming, 1)).event
+        assert REJECTED == (await asyncio.wait_for(coming, 10)).event
 
 
 async def test_progress_is_told() -> None:
@@ -98,7 +98,7 @@ async def test_progress_is_told() -> None:
         coming = asyncio.ensure_future(anext(stream))
         await asyncio.sleep(0.01)
         await client.log.publish_progress("a", {"frames": 3})
-        assert {"frames": 3} == await asyncio.wait_for(coming, 1)
+        assert {"frames": 3} == await asyncio.wait_for(coming, 10)
 
 
 async def test_an_audit_of_a_whole_chain() -> None:

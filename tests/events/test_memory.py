@@ -146,7 +146,7 @@ async def test_the_clock_wakes_who_waits() -> None:
     await asyncio.sleep(0.01)
     assert not waiting.done()
     clock.step(3600, log)
-    assert 1 == len(await asyncio.wait_for(waiting, 1))
+    assert 1 == len(await asyncio.wait_for(waiting, 10))
 
 
 async def test_closing_ends_a_wait() -> None:
@@ -156,7 +156,7 @@ async def test_closing_ends_a_wait() -> None:
     waiting = asyncio.create_task(consumer.fetch(1, 2.0))
     await asyncio.sleep(0.01)
     await consumer.close()
-    assert () == tuple(await asyncio.wait_for(waiting, 1))
+    assert () == tuple(await asyncio.wait_for(waiting, 10))
 
 
 async def test_a_batch_that_does_not_fit_is_taken_back() -> None:

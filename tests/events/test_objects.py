@@ -34,7 +34,7 @@ async def log(nats_server: NatsServer) -> AsyncIterator[JetStreamLog]:
 @pytest_asyncio.fixture
 async def bucket(log: JetStreamLog) -> ObjectBucket:
     """A bucket of ours, made."""
-    bucket = ObjectBucket(log.connection, "films", request_timeout_s=2)
+    bucket = ObjectBucket(log.connection, "films", request_timeout_s=5)
     await bucket.make(bytes_max=1 << 26, replicas=1)
     return bucket
 
@@ -147,7 +147,7 @@ async def test_a_bucket_that_is_there_stays(bucket: ObjectBucket) -> None:
 async def test_no_bucket_is_an_error(log: JetStreamLog) -> None:
     """And not an empty one."""
     with pytest.raises(LogError, match="stream not found"):
-        await ObjectBucket(log.connection, "none", request_timeout_s=2).describe(NAME)
+        await ObjectBucket(log.connection, "none", request_timeout_s=5).describe(NAME)
 
 
 @pytest.mark.parametrize("name", ["", "a.b", "a>", "*", "a" * 65])
