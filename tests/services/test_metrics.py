@@ -40,6 +40,7 @@ from tests.builders import (
     requested,
     segment_rendered,
 )
+from tests.patience import COMES_S, others_go_on
 from tests.services.test_runtime import QUICK, Performer, ask, decide, ended, settled
 
 MONITORING = Path(__file__).parents[2] / "docs" / "reference" / "monitoring"
@@ -117,7 +118,7 @@ def test_failures_and_descents_say_why() -> None:
 async def test_a_runtime_counts_what_it_does() -> None:
     """A message that is given back once and then handled: two in hand, one of them again."""
     log, metrics = MemoryLog(), Metrics()
-    durable = DurableSpec(name="judge", types=("render_requested",), ack_wait_s=0.5)
+    durable = DurableSpec(name="judge", types=("render_requested",))
     await log.provision((durable,))
     perform = Performer(GiveBack("later", delay_s=0.05))
     actor = Actor(name="judge", durables=(durable,), decide=decide, perform=perform, slots=2)
@@ -129,7 +130,7 @@ async def test_a_runtime_counts_what_it_does() -> None:
     await ended(log)
     await settled(log)
     stop.set()
-    await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(task, COMES_S)
     assert 1.0 == value(metrics, "pytoon_given_back_total", service="judge")
     assert 1.0 == value(metrics, "pytoon_redeliveries_total", service="judge")
     assert 0.0 == value(metrics, "pytoon_messages_in_hand", service="judge")
@@ -169,9 +170,9 @@ async def test_queues_and_circuits_are_looked_at() -> None:
     await log.post(Posting(notice=CircuitClosed(engine="two"), after=0), source="test")
     watch = metrics.watch(log, ["one", "two", "none"], stop, queues=True, clock=lambda: 99.0)
     task = asyncio.create_task(watch)
-    await asyncio.sleep(0.05)
+    await others_go_on()
     stop.set()
-    await asyncio.wait_for(task, 2)
+    await asyncio.wait_for(task, COMES_S)
     assert 1.0 == value(metrics, "pytoon_queue_depth", durable="judge", state="waiting")
     assert 0.0 == value(metrics, "pytoon_queue_depth", durable="judge", state="handed_out")
     open_now = [value(metrics, "pytoon_circuit_open", engine=name) for name in ("one", "two")]
@@ -185,7 +186,7 @@ def test_a_service_serves_its_own() -> None:
     metrics.depths({"planner": Queue(waiting=3, handed_out=1)})
     server, thread = metrics.serve("127.0.0.1", 0)
     try:
-        with urlopen(f"http://127.0.0.1:{server.server_port}/metrics", timeout=5) as answer:
+        with urlopen(f"http://127.0.0.1:{server.server_port}/metrics", timeout=COMES_S) as answer:
             told = answer.read().decode()
     finally:
         server.shutdown()

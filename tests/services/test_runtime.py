@@ -18,6 +18,7 @@ from events.types import Event, Problem, RenderRejected
 from services.actor import Actor, Command, Context, Decision, GiveBack, Limits, Wait, Work
 from services.runtime import Runtime, RuntimeSettings
 from tests.faults import striking
+from tests.patience import COMES_S, comes_true
 
 JOB = "job-1"
 QUICK = RuntimeSettings(
@@ -63,9 +64,11 @@ class Performer:
 
 
 @asynccontextmanager
-async def running(log: MemoryLog, perform: Any, decider: Any = decide) -> AsyncIterator[Runtime]:
+async def running(
+    log: MemoryLog, perform: Any, decider: Any = decide, *, ack_wait_s: float = 30.0
+) -> AsyncIterator[Runtime]:
     """One actor on the log, stopped at the end."""
-    durable = DurableSpec(name="judge", types=("render_requested",), ack_wait_s=0.5)
+    durable = DurableSpec(name="judge", types=("render_requested",), ack_wait_s=ack_wait_s)
     await log.provision((durable,))
     actor = Actor(name="judge", durables=(durable,), decide=decider, perform=perform, slots=2)
     runtime = Runtime(actor, log, limits=Limits(), settings=QUICK)
@@ -73,7 +76,7 @@ async def running(log: MemoryLog, perform: Any, decider: Any = decide) -> AsyncI
     task = asyncio.create_task(runtime.run(stop))
     yield runtime
     stop.set()
-    await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(task, COMES_S)
 
 
 async def ask(log: MemoryLog) -> None:
@@ -83,7 +86,7 @@ async def ask(log: MemoryLog) -> None:
 
 async def ended(log: MemoryLog) -> Job:
     """The job at its end."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(COMES_S):
         async for _ in log.follow(JOB):
             job = fold(JOB, await log.read(JOB))
             if job.end is not None:
@@ -93,7 +96,7 @@ async def ended(log: MemoryLog) -> Job:
 
 async def settled(log: MemoryLog) -> None:
     """Wait until nothing is pending."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(COMES_S):
         while await log.backlog():  # noqa: ASYNC110 - the log has no bell for this
             await asyncio.sleep(0.02)
 
@@ -156,7 +159,7 @@ async def test_whatever_fails_comes_again(trouble: Exception) -> None:
 async def test_long_work_keeps_its_message() -> None:
     """Work of several ack_waits is handed out once."""
     log, perform = MemoryLog(), Performer(work_s=1.2)
-    async with running(log, perform):
+    async with running(log, perform, ack_wait_s=0.5):
         await ask(log)
         await ended(log)
         await settled(log)
@@ -176,14 +179,17 @@ async def test_a_message_that_comes_again_under_its_work_is_not_worked_at_twice(
 
 async def test_moot_work_is_told_so() -> None:
     """A cancel ends running work soon, and nothing is appended for it."""
-    log, perform = MemoryLog(), Performer(work_s=5)
+    log, perform = MemoryLog(), Performer(work_s=30)
+
+    async def is_begun() -> bool:
+        return perform.calls == 1
 
     def until_cancelled(job: Job, cause: Recorded, context: Context) -> tuple[Decision, ...]:
         return (Judge(),) if job.alive else ()
 
     async with running(log, perform, until_cancelled):
         await ask(log)
-        await asyncio.sleep(0.2)
+        assert await comes_true(is_begun)
         await log.publish_ask(JOB, "render_cancel_requested", b"{}")
         await settled(log)
     assert perform.saw_moot

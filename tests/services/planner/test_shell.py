@@ -112,4 +112,4 @@ async def test_a_machine_that_cannot_draw_says_so_at_once(store: FileStore) -> N
 async def test_a_store_that_fails_gives_the_message_back(store: FileStore) -> None:
     """The disk may be back in a moment; the request is not to blame."""
     with pytest.raises(GiveBack):
-        await asyncio.wait_for(performed(Failing(store, OSError("disk")), ASK), 5)
+        await asyncio.wait_for(performed(Failing(store, OSError("disk")), ASK), 20)

@@ -46,6 +46,7 @@ from services.segment_renderer.shell import Renderer
 from services.work import RunningWork
 from tests.builders import JOB, artifact
 from tests.events.test_state import PLANNED, ask, intended
+from tests.patience import others_go_on
 from tests.services.works import appended, work_on
 
 NOW_S = 1_000_000.0
@@ -222,7 +223,7 @@ async def test_listeners_are_told_and_shown_how_far_it_is() -> None:
             return await super().render(work, progress, cancel, ledger)
 
     await performed(log, creates, engine=Shows(creates))
-    await asyncio.sleep(0.05)
+    await others_go_on()
     about = {"segment": 0, "attempt": 1, "engine": "paid", "frames": 90}
     shown = [{key: each.get(key) for key in about} for each in heard]
     assert [about] * 4 == shown
