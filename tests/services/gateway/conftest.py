@@ -43,7 +43,7 @@ class House:
     app: FastAPI
     client: httpx.AsyncClient
 
-    async def ended(self, job_id: str, wait_s: float = 10.0) -> dict[str, Any]:
+    async def ended(self, job_id: str, wait_s: float = 30.0) -> dict[str, Any]:
         """The job's status once it is over."""
         async with asyncio.timeout(wait_s):
             while True:
@@ -58,7 +58,7 @@ Open = Callable[..., Awaitable[House]]
 
 def null_config(**bounds: float) -> Config:
     """A configuration in which nothing touches any media, with other bounds of the gateway."""
-    told = {"requests_a_minute": 10_000, "body_bytes_max": BODY_BYTES_MAX, "body_s": 1.0} | bounds
+    told = {"requests_a_minute": 10_000, "body_bytes_max": BODY_BYTES_MAX, "body_s": 10.0} | bounds
     largest = ("asset_bytes_max", "sound_bytes_max", "font_bytes_max")
     return load(
         environ={

@@ -18,6 +18,7 @@ from services.gateway.desk import Desk
 from services.gateway.streaming import job_events
 from services.views import event_view
 from tests.builders import JOB, planned, segment_requested
+from tests.patience import COMES_S
 from tests.services.gateway.conftest import ASK, House, null_config
 from tests.signing import Keys
 
@@ -54,7 +55,7 @@ async def test_what_was_stored_again_is_told_as_foreign(after: int, tmp_path: Pa
     expected = ["render_requested", "render_planned", "segment_requested", "foreign"][after:]
     assert expected == [event_view(item)["type"] for item in await desk.history(JOB, after)]
     told: list[str] = []
-    async with asyncio.timeout(5), aclosing(job_events(desk, JOB, after)) as stream:  # type: ignore[type-var]
+    async with asyncio.timeout(COMES_S), aclosing(job_events(desk, JOB, after)) as stream:  # type: ignore[type-var]
         told += [(await anext(stream))["event"] for _ in expected]
         log.publish_raw(stored.subject, stored.body, stored.headers)
         await log.publish_ask(JOB, "render_cancel_requested", b"{}")

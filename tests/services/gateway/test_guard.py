@@ -120,12 +120,13 @@ async def test_a_large_body_is_refused_while_it_is_read(house: House) -> None:
     assert read <= BODY_BYTES_MAX + 20_000
 
 
-async def test_a_body_that_does_not_come_is_not_waited_for(house: House) -> None:
+async def test_a_body_that_does_not_come_is_not_waited_for(tmp_path: Path) -> None:
     """A body that does not come is not waited for."""
 
     async def slow() -> AsyncIterator[bytes]:
         yield b"{"
         await asyncio.sleep(30)
 
-    answer = await house.client.post("/api/v1/jobs", content=slow())
+    async with house_of(tmp_path, actors=False, body_s=0.3) as house:
+        answer = await house.client.post("/api/v1/jobs", content=slow())
     assert answer.status_code == 408

@@ -17,6 +17,7 @@ from services.gateway import listening
 from services.gateway.listening import Listening
 from services.gateway.streaming import job_events
 from tests import builders
+from tests.patience import COMES_S, others_go_on
 from tests.services.gateway.conftest import House, house_of
 
 HISTORY = builders.whole_history()
@@ -38,7 +39,7 @@ async def _append(house: House, first: int, last: int) -> list[int]:
 
 async def _told(house: House, after: int = 0) -> list[str]:
     """What a stream tells until it ends."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(COMES_S):
         told = job_events(house.app.state.desk, builders.JOB, after)
         return [item.get("id", item["event"]) async for item in told]
 
@@ -50,7 +51,7 @@ async def _streams(house: House, count: int, after: int = 0) -> list[asyncio.Tas
         await asyncio.sleep(0.01)
         if house.app.state.desk.listening.ears == count:
             break
-    await asyncio.sleep(0.05)
+    await others_go_on()
     return tasks
 
 
@@ -104,10 +105,10 @@ async def test_a_slow_stream_keeps_little_and_misses_nothing(
     begun = await _append(quiet, 0, 1)
     desk = quiet.app.state.desk
     told: list[str] = []
-    async with asyncio.timeout(5), aclosing(job_events(desk, builders.JOB, 0)) as stream:  # type: ignore[type-var]
+    async with asyncio.timeout(COMES_S), aclosing(job_events(desk, builders.JOB, 0)) as stream:  # type: ignore[type-var]
         told.append((await anext(stream))["id"])
         live = await _append(quiet, 1, len(HISTORY))
-        await asyncio.sleep(0.05)
+        await others_go_on()
         (ear,) = desk.listening._ears[builders.JOB]
         assert (len(ear._messages), ear.missed) == (0, True)
         told += [item.get("id", item["event"]) async for item in stream]
@@ -118,11 +119,11 @@ async def test_progress_is_lost_before_it_is_piled_up(quiet: House) -> None:
     """The latest of it is told, between the events."""
     await _append(quiet, 0, 1)
     desk = quiet.app.state.desk
-    async with asyncio.timeout(5), aclosing(job_events(desk, builders.JOB, 0)) as stream:  # type: ignore[type-var]
+    async with asyncio.timeout(COMES_S), aclosing(job_events(desk, builders.JOB, 0)) as stream:  # type: ignore[type-var]
         await anext(stream)
         for number in range(100):
             await quiet.log.publish_progress(builders.JOB, {"frames_done": number})
-        await asyncio.sleep(0.05)
+        await others_go_on()
         told = [await anext(stream) for _ in range(listening.PROGRESS_KEPT_MAX)]
     assert {item["event"] for item in told} == {"progress"}
     assert told[-1]["data"] == '{"frames_done": 99}'

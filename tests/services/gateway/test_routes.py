@@ -191,7 +191,7 @@ async def test_events_as_a_stream_end_with_the_job_and_go_on_where_they_were(hou
     """Events as a stream end with the job and go on where they were."""
     accept = {"Accept": "text/event-stream"}
     await house.client.post("/api/v1/jobs", json={**ASK, "job_id": "live"})
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         whole = await house.client.get("/api/v1/jobs/live/events", headers=accept)
     assert whole.headers["content-type"].startswith("text/event-stream")
     told = [item for item in _sse(whole.text) if "id" in item]

@@ -6,6 +6,7 @@ import asyncio
 import resource
 import shutil
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from services.gateway.app import create_app
 from services.gateway.keys import Keyring
 from services.gateway.serving import allow_files
+from tests.patience import holds_once, others_go_on
 from tests.services.gateway.conftest import ASK, House, house_of
 from tests.services.gateway.test_connection import LATE_S, SOON_S, closed, sent, served
 
@@ -37,7 +39,7 @@ async def test_more_connections_than_there_may_be_are_told(tmp_path: Path) -> No
             assert b"retry-after: 5" in told.lower()
             assert b"2 connections are under way already" in told
         writer.close()
-        await asyncio.sleep(0.05)
+        await others_go_on()
         async with sent(port, GET) as (fourth, _):
             assert (await fourth.readline()).startswith(b"HTTP/1.1 200")
 
@@ -49,14 +51,22 @@ async def test_an_answer_takes_no_longer_than_it_may(tmp_path: Path) -> None:
         await house.client.post("/api/v1/jobs", json={**ASK, "job_id": "waits"})
         ask = "GET /api/v1/jobs/waits/events HTTP/1.1\r\nHost: localhost\r\n"
         ask += "Accept: text/event-stream\r\n\r\n"
-        async with served(house.app) as port, sent(port, ask) as (reader, _):
-            async with sent(port, "") as (other, writer):
-                for _ in range(4):
-                    await asyncio.sleep(SOON_S / 2)
-                    writer.write(GET.encode())
-                    assert (await other.readuntil(b'"detail":""}')).startswith(b"HTTP/1.1 200")
-            assert b"render_requested" in await closed(reader)
-            assert house.app.state.desk.listening.ears == 0
+        async with served(house.app) as port:
+
+            async def is_cut_off_alone(_: int) -> bool:
+                async with sent(port, ask) as (reader, _writer), sent(port, "") as (other, writer):
+                    answers = []
+                    for _ in range(4):
+                        await asyncio.sleep(SOON_S / 2)
+                        writer.write(GET.encode())
+                        with suppress(asyncio.IncompleteReadError, ConnectionError):
+                            answers.append(await other.readuntil(b'"detail":""}'))
+                    told = await closed(reader)
+                assert house.app.state.desk.listening.ears == 0
+                well = [answer.startswith(b"HTTP/1.1 200") for answer in answers]
+                return b"render_requested" in told and well == [True] * 4
+
+            assert await holds_once(is_cut_off_alone)
 
 
 async def test_more_streams_than_there_may_be_are_told(tmp_path: Path) -> None:
@@ -76,23 +86,26 @@ async def test_more_uploads_than_there_may_be_are_told(tmp_path: Path) -> None:
     """Whoever drips in a file holds a place for as long as a body may take, and no longer."""
     async with house_of(tmp_path, actors=False, uploads_max=1, body_s=SOON_S) as house:
         head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
-        begun = asyncio.Event()
+        kind = {"Content-Type": "multipart/form-data; boundary=x"}
 
-        async def dripping() -> AsyncIterator[bytes]:
+        async def dripping(begun: asyncio.Event) -> AsyncIterator[bytes]:
             yield head
             begun.set()
             while True:
                 await asyncio.sleep(SOON_S / 5)
                 yield b"z"
 
-        kind = {"Content-Type": "multipart/form-data; boundary=x"}
-        drip = asyncio.create_task(
-            house.client.post("/api/v1/assets", content=dripping(), headers=kind)
-        )
-        await begun.wait()
-        refused = await house.client.post("/api/v1/assets", files={"file": ("a", b"z")})
-        assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
-        assert (await drip).status_code == 408
+        async def is_refused_meanwhile(_: int) -> bool:
+            begun = asyncio.Event()
+            drip = asyncio.create_task(
+                house.client.post("/api/v1/assets", content=dripping(begun), headers=kind)
+            )
+            await begun.wait()
+            other = await house.client.post("/api/v1/assets", files={"file": ("a", b"z")})
+            assert (await drip).status_code == 408
+            return (other.status_code, other.headers.get("retry-after")) == (503, "5")
+
+        assert await holds_once(is_refused_meanwhile)
         stored = await house.client.post("/api/v1/assets", files={"file": ("a", b"z")})
         assert stored.status_code == 201
 
@@ -111,16 +124,17 @@ async def test_a_disk_that_is_full_takes_no_upload(
 async def test_more_dry_runs_than_there_may_be_are_told(tmp_path: Path) -> None:
     """They are planned one after the other, so a line of them is only so long."""
     async with house_of(tmp_path, actors=False, plans=True, plans_max=1) as house:
-        going_on = asyncio.Event()
+        begun, going_on = asyncio.Event(), asyncio.Event()
         plan = house.app.state.desk._dry_run
 
         async def slow(ask: Any) -> Any:
+            begun.set()
             await going_on.wait()
             return await plan(ask)
 
         house.app.state.desk._dry_run = slow
         first = asyncio.create_task(house.client.post("/api/v1/jobs?dry_run=true", json=ASK))
-        await asyncio.sleep(SOON_S / 2)
+        await begun.wait()
         refused = await house.client.post("/api/v1/jobs?dry_run=true", json=ASK)
         assert (refused.status_code, "1 dry runs" in refused.text) == (503, True)
         going_on.set()
