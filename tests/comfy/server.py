@@ -61,6 +61,8 @@ class ComfyServer:
         self.login = ""
         self.requests: list[Request] = []
         self.log: list[str] = []
+        self.may_save = asyncio.Event()
+        self.may_save.set()
         self.wire = Wire(self._handle, self._opened, self._closed, lambda: not self.no_sockets)
         self._reset()
 
@@ -385,6 +387,7 @@ class ComfyServer:
         elif await self._sampled(item, deed):
             # From here on an interrupt comes too late: nothing looks for one while it saves.
             await asyncio.sleep(self.save_s)
+            await self.may_save.wait()
             await self._save(item, item.outputs[0], deed)
             self._cache[key] = item.made
         else:
@@ -396,8 +399,7 @@ class ComfyServer:
 
     async def _sampled(self, item: Item, deed: str | Misdeed) -> bool:
         """Every node up to the one that saves; whether they went well."""
-        sampler = next(iter(item.graph))
-        saves = item.outputs[0]
+        sampler, saves = next(iter(item.graph)), item.outputs[0]
         for node in item.graph:
             if node != saves:
                 self._begin(item, node)

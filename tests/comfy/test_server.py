@@ -166,7 +166,7 @@ async def test_the_socket_tells_in_that_order(
         graph = _another()
         await client.post("/prompt", json={"prompt": graph, "client_id": "me"})
         while "executing nothing" not in kinds:
-            message = json.loads(await asyncio.wait_for(socket.recv(), 5))
+            message = json.loads(await asyncio.wait_for(socket.recv(), 20))
             kind = message["type"]
             if kind == "progress_state":
                 # It lies between all others; the test below looks at it.
@@ -186,7 +186,7 @@ async def test_the_state_of_nodes_is_told_alike(
     async with connect(server.url.replace("http", "ws") + "/ws?clientId=me") as socket:
         await client.post("/prompt", json={"prompt": _another(), "client_id": "me"})
         while not states or "executing nothing" != states[-1]:
-            message = json.loads(await asyncio.wait_for(socket.recv(), 5))
+            message = json.loads(await asyncio.wait_for(socket.recv(), 20))
             data = message["data"]
             if message["type"] == "progress_state":
                 assert SHAPES["progress_state"] == sorted(data)
@@ -223,7 +223,7 @@ async def test_who_comes_back_is_told_a_node_and_no_prompt(
     await until(lambda: server.running)
     async with connect(server.url.replace("http", "ws") + "/ws?clientId=me") as socket:
         for expected in ("status", "feature_flags", "executing"):
-            message = json.loads(await asyncio.wait_for(socket.recv(), 5))
+            message = json.loads(await asyncio.wait_for(socket.recv(), 20))
             assert expected == message["type"]
     assert ["node"] == list(message["data"])
 

@@ -24,18 +24,26 @@ from events.spec import Archetype
 from events.types import Reason
 from tests.adapters.ledgers import MemoryLedger
 from tests.comfy.server import ComfyServer
+from tests.patience import COMES_S
 
 TIMES: dict[str, Any] = {
     "poll_s": 0.05,
-    "request_s": 1.0,
-    "transfer_s": 2.0,
+    "request_s": 10.0,
+    "transfer_s": 10.0,
     "gone_s": 0.6,
-    "queue_s": 2.0,
-    "no_progress_s": 0.6,
-    "too_long_s": 8.0,
-    "cancel_s": 0.5,
-    "cool_down_s": 5.0,
+    "queue_s": 20.0,
+    "no_progress_s": 8.0,
+    "too_long_s": 30.0,
+    "cancel_s": 5.0,
+    "cool_down_s": 60.0,
 }
+"""So long that a pause of this process looks like none of the server's.
+
+Only who does not listen at all is given up soon.
+"""
+
+HASTY: dict[str, Any] = {"no_progress_s": 0.6, "cancel_s": 0.5}
+"""For work that stands still."""
 
 ASK = ClipAsk(
     job_id="job-1",
@@ -111,7 +119,7 @@ def told_of(failure: EngineFailure) -> tuple[Reason, bool]:
     return failure.reason, failure.retryable
 
 
-async def until(true: Callable[[], object], within_s: float = 5.0) -> None:
+async def until(true: Callable[[], object], within_s: float = COMES_S) -> None:
     """Wait for something to come true."""
     end_s = time.monotonic() + within_s
     while not true():

@@ -15,7 +15,7 @@ NAMES = ("wan22_5b_t2v", "wan22_5b_i2v", "wan21_t2v", "ltxv_t2v", "ltxv_i2v", "p
 
 async def report_on(server: ComfyServer, *names: str) -> ServerReport:
     """What is found at one server."""
-    options = ComfyOptions(servers=(server.url,), request_s=1.0)
+    options = ComfyOptions(servers=(server.url,), request_s=10.0)
     (report,) = await check(options, [load_workflow(name) for name in names])
     return report
 
@@ -93,7 +93,7 @@ async def test_no_server(server: ComfyServer) -> None:
 
 async def test_a_proof(server: ComfyServer, workers: WorkerPool) -> None:
     """A clip without any model: made, fetched and read; twice, for a cache would answer."""
-    options = ComfyOptions(servers=(server.url,), request_s=1.0, poll_s=0.05)
+    options = ComfyOptions(servers=(server.url,), request_s=10.0, poll_s=0.05)
     for _ in range(2):
         (report,) = await prove(options, await check(options, []), workers)
         assert ("", True) == (report.proof, report.ok)

@@ -27,7 +27,7 @@ async def each(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
 @pytest_asyncio.fixture
 async def client(each: ComfyServer) -> AsyncIterator[Client]:
     """A client of it."""
-    made = Client(each.url, request_s=1.0, transfer_s=1.0)
+    made = Client(each.url, request_s=10.0, transfer_s=10.0)
     yield made
     await made.close()
 
@@ -72,7 +72,7 @@ def _other_prefix() -> dict[str, object]:
 async def test_the_queue_is_read_before_the_history(tmp_path: Path) -> None:
     """A job that ends between the two looks is found: the other order calls it lost."""
     server = await ComfyServer(tmp_path, old=True).start()
-    client = Client(server.url, request_s=1.0, transfer_s=1.0)
+    client = Client(server.url, request_s=10.0, transfer_s=10.0)
     server.steps = 1
     try:
         item = server.enqueue(of_somebody_else())
@@ -114,7 +114,7 @@ async def test_a_cancel_names_its_prompt(each: ComfyServer, client: Client) -> N
 )
 async def test_nonsense_is_a_fault(server: ComfyServer, answer: object) -> None:
     """What no ComfyUI server answers is never taken for an outcome."""
-    client = Client(server.url, request_s=1.0, transfer_s=1.0)
+    client = Client(server.url, request_s=10.0, transfer_s=10.0)
     server.rules.append(Rule("GET", "/api/jobs", answer, instead=True))  # type: ignore[arg-type]
     with pytest.raises(ServerFault):
         await client.look_up(str(uuid.uuid4()))
@@ -123,7 +123,7 @@ async def test_nonsense_is_a_fault(server: ComfyServer, answer: object) -> None:
 
 async def test_nobody_there() -> None:
     """It says that the request was never sent, and nothing of a password."""
-    client = Client("http://me:secret@127.0.0.1:9", request_s=1.0, transfer_s=1.0)
+    client = Client("http://me:secret@127.0.0.1:9", request_s=10.0, transfer_s=10.0)
     with pytest.raises(ServerSilent) as caught:
         await client.queue()
     assert not caught.value.sent
@@ -144,7 +144,7 @@ async def test_a_dry_run_queues_nothing(each: ComfyServer, client: Client) -> No
 
 async def test_a_foreign_origin_is_not_sent(server: ComfyServer) -> None:
     """A browser's header would be refused; a refusal without words is told by its number."""
-    client = Client(server.url, request_s=1.0, transfer_s=1.0)
+    client = Client(server.url, request_s=10.0, transfer_s=10.0)
     server.rules.append(Rule("GET", "/queue", lambda _: Response(403), instead=True))
     with pytest.raises(Refused, match="answered 403"):
         await client.queue()
@@ -155,7 +155,7 @@ async def test_a_foreign_origin_is_not_sent(server: ComfyServer) -> None:
 
 async def test_a_picture_that_is_too_large(server: ComfyServer, tmp_path: Path) -> None:
     """The server's own words are told."""
-    client = Client(server.url, request_s=1.0, transfer_s=5.0)
+    client = Client(server.url, request_s=10.0, transfer_s=10.0)
     picture = tmp_path / "big.png"
     picture.write_bytes(b"picture")
     text = b"Maximum request body size 104857600 exceeded."

@@ -16,6 +16,7 @@ from events.trace import of_job
 from events.types import Reason
 from tests.adapters.comfyui.bench import (
     ASK,
+    HASTY,
     Bench,
     asked,
     facts_of,
@@ -170,7 +171,7 @@ async def test_cancelled_in_mid_run(bench: Bench) -> None:
     bench.cancel.set()
     failure = await work
     assert (Reason.CANCELLED, False) == told_of(failure)
-    assert time.monotonic() - started_s < 1.5
+    assert time.monotonic() - started_s < 10.0
     key = made_try("job-1", 0, 1, 1, small=False).key
     assert [f"interrupt {key}"] == bench.server.log
     assert "cancelled" == bench.server.items[key].status
@@ -181,9 +182,11 @@ async def test_cancelled_in_mid_run(bench: Bench) -> None:
 async def test_cancelled_while_it_waits(bench: Bench) -> None:
     """It leaves the queue without a trace; what runs there runs on."""
     bench.server.runs = ["hang"]
-    first = asyncio.create_task(bench.failure(asked(segment=1), ledger=MemoryLedger()))
+    hasty = bench.another(**HASTY)
+    waits = bench.failure(asked(segment=1), ledger=MemoryLedger(), generator=hasty)
+    first = asyncio.create_task(waits)
     await until(lambda: bench.server.running)
-    second = asyncio.create_task(bench.failure(generator=bench.another(no_progress_s=5.0)))
+    second = asyncio.create_task(bench.failure())
     await until(lambda: bench.server.pending)
     bench.cancel.set()
     assert (Reason.CANCELLED, False) == told_of(await second)
@@ -193,11 +196,12 @@ async def test_cancelled_while_it_waits(bench: Bench) -> None:
 
 async def test_a_cancel_that_comes_too_late(bench: Bench) -> None:
     """While it saves nothing looks for an interrupt: it ends well there, and here nobody waits."""
-    bench.server.save_s = 0.3
-    work = asyncio.create_task(bench.failure())
+    bench.server.may_save.clear()
+    work = asyncio.create_task(bench.failure(generator=bench.another(cancel_s=0.5)))
     await until(lambda: bench.told and bench.told[-1][0] >= 11)
     bench.cancel.set()
     assert (Reason.CANCELLED, False) == told_of(await work)
+    bench.server.may_save.set()
     key = made_try("job-1", 0, 1, 1, small=False).key
     await until(lambda: bench.server.items[key].status == "completed")
 

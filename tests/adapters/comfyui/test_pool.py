@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from adapters.generation import Clip
 from events.types import Reason
@@ -13,10 +14,11 @@ from tests.comfy.server import all_posted
 WELL = (128, 192, 13, 24.0)
 
 
-async def clips(three: Bench, count: int) -> list[Clip]:
+async def clips(three: Bench, count: int, **options: Any) -> list[Clip]:
     """Ask for so many segments at once."""
     asks = [asked(segment=number) for number in range(count)]
-    return list(await asyncio.gather(*(three.clip(ask, ledger=MemoryLedger()) for ask in asks)))
+    made = [three.clip(ask, ledger=MemoryLedger(), **options) for ask in asks]
+    return list(await asyncio.gather(*made))
 
 
 async def test_work_is_spread(three: Bench) -> None:
@@ -116,13 +118,15 @@ async def test_a_zombie_is_not_given_more(three: Bench) -> None:
     """The others take the work, until it has been restarted."""
     stuck = three.servers[0]
     stuck.runs = ["zombie"]
+    # Longer than a pause of this process: those that do not stand still are to be made.
+    hasty = three.another(no_progress_s=2.5, cancel_s=0.5)
     failures = await asyncio.gather(
-        *(three.clip(asked(segment=n), ledger=MemoryLedger()) for n in range(3)),
+        *(three.clip(asked(segment=n), ledger=MemoryLedger(), generator=hasty) for n in range(3)),
         return_exceptions=True,
     )
     assert 1 == sum(isinstance(one, BaseException) for one in failures)
-    server = three.generator.pool.servers[0]
+    server = hasty.pool.servers[0]
     server.resting_until_s = 0.0
-    await clips(three, 3)
+    await clips(three, 3, generator=hasty)
     assert 1 == len(stuck.posted)
     assert "restart that server" in server.why
