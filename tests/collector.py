@@ -37,12 +37,17 @@ class Seen:
 
 
 class Collector:
-    """Takes spans until the end of its block; with ``status`` it refuses them."""
+    """Takes spans until the end of its block; with ``status`` it refuses them.
+
+    While ``answering`` is cleared, no request is answered.
+    """
 
     def __init__(self, status: int = 200) -> None:
         self.status = status
         self.spans: list[Seen] = []
         self.asked = 0
+        self.answering = threading.Event()
+        self.answering.set()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
@@ -96,6 +101,7 @@ def _handler(collector: Collector) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             collector.asked += 1
             body = self.rfile.read(int(self.headers["Content-Length"]))
+            collector.answering.wait()
             fits = self.path == PATH and self.headers["Content-Type"] == "application/x-protobuf"
             status = collector.status if fits else 404
             if status == 200:
