@@ -38,7 +38,8 @@ ARGUMENTS = (
 )
 PRODUCT = ROOT / "config" / "demo" / "product.png"
 DESKTOP, PHONE = (1440, 900), (390, 844)
-UNTIL_S = 15.0
+UNTIL_S = 30.0
+expect.set_options(timeout=20_000)
 
 IN_A_BROWSER = [
     pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine"),
