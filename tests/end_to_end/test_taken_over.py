@@ -23,6 +23,7 @@ from services.composition import SERVICES
 from services.permissions import CLIENT, GATEWAY, OPERATOR
 from tests.cluster import Cluster, provisioned
 from tests.end_to_end.world import QUICK
+from tests.patience import COMES_S, comes_true
 
 API = "$JS.API"
 DURABLE = "fallback-timers"
@@ -106,7 +107,7 @@ async def _state(operator: Any) -> tuple[object, ...]:
 
 
 async def _ask(client: Any, subject: str, request: object) -> dict[str, Any]:
-    answer = await client.request(subject, json.dumps(request).encode(), timeout=5)
+    answer = await client.request(subject, json.dumps(request).encode(), timeout=COMES_S)
     return dict(json.loads(answer.data))
 
 
@@ -119,7 +120,7 @@ async def _asks_now(operator: Any) -> dict[str, bytes]:
 async def _have_said(client: Any, user: str, place: str, body: bytes) -> None:
     """Every way in which a user can have the server send this body, or what it says itself."""
     own = f"pytoon.jobs.x.{OWN[user]}"
-    stored = json.loads((await client.request(own, body, timeout=5)).data)["seq"]
+    stored = json.loads((await client.request(own, body, timeout=COMES_S)).data)["seq"]
     get = json.dumps({"seq": stored}).encode()
     await client.publish(f"{API}.DIRECT.GET.EVENTS", get, reply=place)
     await client.publish(f"{API}.STREAM.MSG.GET.EVENTS", get, reply=place)
@@ -131,7 +132,7 @@ async def _have_said(client: Any, user: str, place: str, body: bytes) -> None:
         pull = json.dumps({"batch": 100, "expires": 300_000_000}).encode()
         subject = f"{API}.CONSUMER.MSG.NEXT.EVENTS.{DURABLES[user]}"
         await client.publish(subject, pull, reply=place)
-    await client.flush(timeout=5)
+    await client.flush(timeout=COMES_S)
 
 
 async def _have_delivered(client: Any, seq: int, place: str) -> None:
@@ -142,7 +143,7 @@ async def _have_delivered(client: Any, seq: int, place: str) -> None:
         await _ask(client, f"{API}.CONSUMER.CREATE.EVENTS.{name}", request)
     pull = json.dumps({"batch": 10, "no_wait": True}).encode()
     await client.publish(f"{API}.CONSUMER.MSG.NEXT.EVENTS.pulled", pull, reply=place)
-    await client.flush(timeout=5)
+    await client.flush(timeout=COMES_S)
     await asyncio.sleep(0.05)
     for name in ("pulled", "pushed"):
         await _ask(client, f"{API}.CONSUMER.DELETE.EVENTS.{name}", {})
@@ -170,8 +171,11 @@ async def test_where_the_streams_are_each_of_them_does_harm(server: Cluster, pla
     body = (await _asks_now(operator))[place]
     before = await _state(operator)
     await _have_said(operator, OPERATOR, place, body)
-    await asyncio.sleep(SETTLED_S)
-    assert before != await _state(operator)
+
+    async def harmed() -> bool:
+        return before != await _state(operator)
+
+    assert await comes_true(harmed)
     await operator.close()
 
 
@@ -193,7 +197,7 @@ async def test_nobody_is_answered_in_anothers_place(server: Cluster, user: str) 
     others = [await server.raw(name) for name in names]
     for name, other in zip(names, others, strict=True):
         await other.subscribe(f"_INBOX_{name}.x", cb=hear)
-        await other.flush(timeout=5)
+        await other.flush(timeout=COMES_S)
         await _have_said(client, user, f"_INBOX_{name}.x", b"{}")
     await asyncio.sleep(SETTLED_S)
     assert [] == heard
@@ -213,11 +217,11 @@ async def test_what_services_tell_is_heard_by_clients(server: Cluster, user: str
             told.append(message.data)
 
         await client.subscribe("pytoon.progress.film", cb=hear)
-        await client.flush(timeout=5)
-    async with asyncio.timeout(5):
+        await client.flush(timeout=COMES_S)
+    async with asyncio.timeout(COMES_S):
         for number in count():
             await service.publish("pytoon.progress.film", b"%d" % number)
-            await service.flush(timeout=5)
+            await service.flush(timeout=COMES_S)
             await asyncio.sleep(0.05)
             if all(heard.values()):
                 break
