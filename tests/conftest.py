@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck, settings
 
 from adapters import tracing
 from tests.broker import NatsServer
@@ -18,8 +19,11 @@ _loop = asyncio.new_event_loop()
 
 
 def pytest_configure() -> None:
-    """Give the main thread its loop."""
+    """Give the main thread its loop; no example of Hypothesis's has to be quick."""
     asyncio.set_event_loop(_loop)
+    patient = [HealthCheck.too_slow]
+    settings.register_profile("patient", deadline=None, suppress_health_check=patient)
+    settings.load_profile("patient")
 
 
 def pytest_unconfigure() -> None:
