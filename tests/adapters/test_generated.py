@@ -36,6 +36,7 @@ from events.spec import (
 from events.types import Reason
 from tests.builders import JOB, spec
 from tests.painter import MODEL, Notes, Painter, tasks
+from tests.patience import COMES_S
 
 WIDTH, HEIGHT = 216, 384
 PROMPT = "A bottle of night serum. Sleep does the rest"
@@ -272,7 +273,7 @@ async def test_a_cancel_ends_it_soon(studio: Studio) -> None:
         for cancel in cancels
     ]
     await asyncio.sleep(0.3)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(COMES_S):
         for task, cancel in reversed(list(zip(running, cancels, strict=True))):
             cancel.set()
             with pytest.raises(EngineFailure) as failed:

@@ -269,10 +269,10 @@ def test_a_bomb_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
     bomb = png(20_000, 20_000, 2, bytes(60_001) * 100)
     (tmp_path / "bomb.png").write_bytes(bomb)
     tracemalloc.start()
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(StillError, match="20000×20000") as caught:
         ingest_still(tmp_path / "bomb.png", tmp_path / "still.png")
-    spent = time.perf_counter() - began
+    spent = time.process_time() - began
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert "12000 px" in caught.value.limit
