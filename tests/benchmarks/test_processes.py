@@ -20,6 +20,7 @@ from tests.benchmarks.processes import (
     role_of,
     run,
 )
+from tests.patience import TRIES
 
 
 def test_cpu_survives_a_name_with_parentheses() -> None:
@@ -77,8 +78,11 @@ def test_a_command_is_measured(tmp_path: Path) -> None:
     """CPU, memory and output of a command; its failure is told with what it said."""
     work = "import time\nwhile time.process_time() < 0.2: pass\nprint('done')"
     command = [sys.executable, "-c", work]
-    usage, text = run(command, os.environ, cwd=tmp_path, wait_s=30, sample_s=0.1)
-    assert "done\n" == text
+    for _ in range(TRIES):
+        usage, text = run(command, os.environ, cwd=tmp_path, wait_s=30, sample_s=0.1)
+        assert "done\n" == text
+        if 3 < usage.peak_mb():
+            break
     assert 3 < usage.peak_mb()
     # Also of one that is gone before anybody looks.
     usage, _ = run(command, os.environ, cwd=tmp_path, wait_s=30, sample_s=20)

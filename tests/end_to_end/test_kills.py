@@ -123,7 +123,7 @@ async def test_a_client_that_knows_nothing_of_ours(
     await js.publish("pytoon.jobs.raw-1.render_requested", body)
     follower = await js.pull_subscribe("pytoon.jobs.raw-1.>", durable="mine", stream="EVENTS")
     seen: list[str] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(50):
         while "render_completed" not in seen:
             for message in await follower.fetch(10, timeout=10):
                 seen.append(message.subject.split(".")[3])

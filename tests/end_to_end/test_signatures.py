@@ -114,7 +114,7 @@ async def have_stored(
         stored = await client.jetstream().publish(own, body, headers=dict(headers))
         request = json.dumps({"seq": stored.seq}).encode()
         await client.publish("$JS.API.DIRECT.GET.EVENTS", request, reply=target)
-        await client.flush(timeout=5)
+        await client.flush(timeout=20)
     finally:
         await client.close()
 
@@ -220,7 +220,7 @@ async def test_an_acknowledgement_and_a_copy_end_nothing(server: Cluster, tmp_pa
             await operator.publish(
                 "pytoon.jobs.other.segment_failed", b"{}", reply=f"pytoon.jobs.film.{target}"
             )
-        await operator.flush(timeout=5)
+        await operator.flush(timeout=20)
         history = await until(log, "film", job.tail.ordinal + 3)
         again = fold("film", history)
         assert (job.status, None) == (again.status, again.end)

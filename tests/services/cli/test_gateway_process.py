@@ -94,7 +94,7 @@ def services_with_a_gateway(person: Person) -> Iterator[Up]:
 
 def test_it_has_a_process_of_its_own_and_tells_the_services_metrics(up: Up) -> None:
     """What the services count is told as soon as it is counted."""
-    assert up.client.get("/ready").json()["status"] == "ready"
+    up.person.until(lambda: up.client.get("/ready").json()["status"] == "ready")
     assert _is_gateway(up.gateway())
     asked = up.client.post("/api/v1/jobs", json={**ASK, "job_id": "counted"})
     assert asked.status_code == 202
@@ -253,7 +253,7 @@ def test_served_alone_it_has_metrics_of_its_own(person: Person, tmp_path: Path) 
         found = re.search(r"(http://\S+:[0-9]+)/", alone.stderr.readline())
         assert found
         with httpx.Client(base_url=found.group(1), timeout=SOON_S) as client:
-            assert client.get("/ready").status_code == 200
+            person.until(lambda: client.get("/ready").status_code == 200)
             person.until(lambda: "pytoon_queue_depth{" in client.get("/metrics").text)
             assert client.post("/api/v1/jobs", json=ASK).status_code == 202
             planned = client.post("/api/v1/jobs?dry_run=true", json=ASK)
@@ -292,7 +292,7 @@ async def test_a_cord_that_breaks_stops_the_gateway() -> None:
     assert await reader.readline() == b"metrics\n"
     writer.write(b"500\nhel")
     writer.close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(SOON_S):
         await stop.wait()
         await holding
         with pytest.raises(asyncio.CancelledError):
