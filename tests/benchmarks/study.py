@@ -26,6 +26,7 @@ from av.video.stream import VideoStream
 
 from adapters.compositor import drawn_from
 from adapters.files import FileStore
+from adapters.workers import WorkerPool
 from assembler import produce
 from assembler.encode import picture_of
 from assembler.film import Film
@@ -45,6 +46,7 @@ YARDSTICK = {
 """It stays what it is, whatever our own encoder's setting becomes."""
 LOSSLESS = {"preset": "ultrafast", "qp": "0"}
 MODEL = "vmaf_v0.6.1"
+DEADLINE_S = 600.0
 SELF_FRAMES = 120
 """Frames of the comparison of the lossless film with itself."""
 
@@ -217,9 +219,30 @@ def scores_of(log: str) -> list[float]:
 
 
 def joining_s(done: Finished, folder: Path) -> tuple[float, float]:
-    """CPU seconds of drawing and encoding all transitions, and of the join."""
+    """CPU seconds of drawing and encoding all transitions, and of the join.
+
+    They are those of a worker like the one that finishes a job, which has drawn bodies of the
+    film before: what pictures and products cost to prepare is the bodies' share of the job.
+    """
+    return asyncio.run(_joining_s(done, folder))
+
+
+async def _joining_s(done: Finished, folder: Path) -> tuple[float, float]:
+    pool = WorkerPool(1, preload=("assembler.produce",))
+    try:
+        took: tuple[float, float] = await pool.run(_joined, done, folder, deadline_s=DEADLINE_S)
+    finally:
+        await pool.close()
+    return took
+
+
+def _joined(done: Finished, folder: Path, _report: object) -> tuple[float, float]:
+    """In the worker: draw a frame of each body that one of two draws, then finish."""
     spec = done.spec
     row = pieces(spec)
+    film = Film(spec, done.job.rungs, done.sources)
+    for piece in [piece for piece in row if piece.kind == "body"][::2]:
+        film.frame(piece.start)
     began_s = time.process_time()
     film = Film(spec, done.job.rungs, done.sources)
     drawn = produce._draw_transitions(
