@@ -35,6 +35,7 @@ from events.spec import EncoderProfile
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from av.audio.stream import AudioStream
     from av.packet import Packet as AnyPacket
     from av.video.frame import VideoFrame
 
@@ -223,11 +224,11 @@ def _copy(
             video.time_base = Fraction(1, fps)
             audio.time_base = Fraction(1, heard.rate)
             samples = round(length_s * heard.rate)
-            tones = _audio_packets(sound.demux(heard), samples, heard.rate)
+            tones = _audio_packets(heard, sound.demux(heard), samples)
             tone = next(tones, None)
             for packet in _video_packets(pieces, fps):
-                now = Fraction(packet.pts or 0, fps)
-                while tone is not None and Fraction(tone.pts or 0, heard.rate) <= now:
+                now = (packet.pts or 0) * heard.rate
+                while tone is not None and (tone.pts or 0) * fps <= now:
                     tone.stream = audio
                     film.mux_one(tone)
                     tone = next(tones, None)
@@ -245,6 +246,7 @@ def _copy(
 def _video_packets(pieces: Sequence[Path], fps: int) -> Iterator[Packet]:
     """All packets of the row of pieces; a packet's time is the number of its frame."""
     number = 0
+    time_base = Fraction(1, fps)
     for path in pieces:
         with open_packets(path) as container:
             for packet in container.demux(video=0):
@@ -252,21 +254,25 @@ def _video_packets(pieces: Sequence[Path], fps: int) -> Iterator[Packet]:
                     continue
                 packet.pts = packet.dts = number
                 packet.duration = 1
-                packet.time_base = Fraction(1, fps)
+                packet.time_base = time_base
                 number += 1
                 yield packet
 
 
-def _audio_packets(packets: Iterator[Packet], samples: int, rate: int) -> Iterator[Packet]:
+def _audio_packets(
+    stream: AudioStream, packets: Iterator[Packet], samples: int
+) -> Iterator[Packet]:
     """Take the sound's packets up to ``samples``; the last one lasts only as long as is left."""
     at = 0
+    time_base = Fraction(1, stream.rate)
+    step_samples = (stream.time_base or time_base) * stream.rate
     for packet in packets:
         if packet.size == 0 or at >= samples:
             continue
-        step = round((packet.duration or 0) * packet.time_base * rate)
+        step = round((packet.duration or 0) * step_samples)
         packet.pts = packet.dts = at
         packet.duration = min(step, samples - at)
-        packet.time_base = Fraction(1, rate)
+        packet.time_base = time_base
         at += step
         yield packet
     if at < samples:
