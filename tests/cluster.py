@@ -18,6 +18,7 @@ from config import Config
 from events.jetstream import JetStreamLog
 from services import composition
 from services.permissions import OPERATOR, USERS, Tls, nats_conf, password_variable
+from tests.patience import PATIENT
 
 PASSWORDS = {user: f"word-of-{user}" for user in USERS}
 SETTLED_S = 20.0
@@ -156,7 +157,7 @@ async def provisioned(folder: Path, config: Config) -> AsyncIterator[Cluster]:
     cluster = Cluster(folder, config)
     try:
         await cluster.start()
-        log = await JetStreamLog.connect(cluster.url(OPERATOR))
+        log = await JetStreamLog.connect(cluster.url(OPERATOR), settings=PATIENT)
         await log.provision(composition.durables(config))
         await log.close()
         yield cluster

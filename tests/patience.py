@@ -10,6 +10,10 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
+from events.stream import LogSettings
+
+PATIENT = LogSettings(connect_timeout_s=10.0, request_timeout_s=10.0)
+"""Of a log whose server may stand still, too."""
 TRIES = 4
 COMES_S = 20.0
 """How long is waited for what must come, at most."""

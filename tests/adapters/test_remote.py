@@ -22,6 +22,7 @@ from events.objects import ObjectBucket
 from events.spec import Artifact
 from tests.broker import NatsServer
 from tests.buckets import BUCKET, SECRET, S3Server
+from tests.patience import PATIENT
 
 CONTENT = b"a film"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -84,7 +85,7 @@ def environ(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
 @pytest_asyncio.fixture
 async def log(nats_server: NatsServer) -> AsyncIterator[JetStreamLog]:
     """A connection to a server."""
-    log = await JetStreamLog.connect(nats_server.url, token=nats_server.token)
+    log = await JetStreamLog.connect(nats_server.url, token=nats_server.token, settings=PATIENT)
     try:
         yield log
     finally:

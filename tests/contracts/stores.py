@@ -23,6 +23,7 @@ from events.jetstream import JetStreamLog
 from events.objects import ObjectBucket
 from tests.broker import NatsServer
 from tests.buckets import BUCKET
+from tests.patience import PATIENT
 
 CACHE_BYTES_MAX = 10_000_000
 
@@ -160,7 +161,7 @@ class Objects:
 @contextlib.asynccontextmanager
 async def objects(folder: Path, server: NatsServer) -> AsyncIterator[Objects]:
     """A bucket that was made, on a server."""
-    log = await JetStreamLog.connect(server.url, token=server.token)
+    log = await JetStreamLog.connect(server.url, token=server.token, settings=PATIENT)
     try:
         bucket = ObjectBucket(log.connection, BUCKET, request_timeout_s=5)
         await bucket.make(bytes_max=1 << 26, replicas=1)

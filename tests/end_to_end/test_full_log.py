@@ -46,7 +46,9 @@ class Small:
 async def small(nats_server: NatsServer, tmp_path: Path) -> AsyncIterator[Small]:
     """Nothing in it yet, and no process started."""
     world = Processes(nats_server, tmp_path)
-    settings = msgspec.structs.replace(world.config.log.settings(), bytes_max=BYTES_MAX)
+    settings = msgspec.structs.replace(
+        world.config.log.settings(), bytes_max=BYTES_MAX, request_timeout_s=10.0
+    )
     log = await JetStreamLog.connect(nats_server.url, token=nats_server.token, settings=settings)
     try:
         await log.provision(durables(world.config))

@@ -67,7 +67,9 @@ class Crew:
         keyring = None
         if self.keys is not None:
             keyring = self.keys.ring(*services) if services else self.keys.reader()
-        settings = msgspec.structs.replace(self.config.log.settings(), keyring=keyring)
+        settings = msgspec.structs.replace(
+            self.config.log.settings(), keyring=keyring, request_timeout_s=10.0
+        )
         log = await JetStreamLog.connect(self.server.url(user), settings=settings)
         self._logs.append(log)
         return log

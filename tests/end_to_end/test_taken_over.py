@@ -23,7 +23,7 @@ from services.composition import SERVICES
 from services.permissions import CLIENT, GATEWAY, OPERATOR
 from tests.cluster import Cluster, provisioned
 from tests.end_to_end.world import QUICK
-from tests.patience import COMES_S, comes_true
+from tests.patience import COMES_S, PATIENT, comes_true
 
 API = "$JS.API"
 DURABLE = "fallback-timers"
@@ -59,7 +59,7 @@ def a_config() -> Config:
 async def a_server(tmp_path: Path, config: Config) -> AsyncIterator[Cluster]:
     """A server with all users, streams, mirror, durables, and a job."""
     async with provisioned(tmp_path, config) as cluster:
-        log = await JetStreamLog.connect(cluster.url(OPERATOR))
+        log = await JetStreamLog.connect(cluster.url(OPERATOR), settings=PATIENT)
         await log.mirror()
         await log.publish_ask("first", "render_requested", b"{}")
         await log.close()

@@ -30,6 +30,7 @@ from tests.broker import NatsServer
 from tests.collector import Collector, Seen
 from tests.end_to_end.shell import ROOT, Called, Shell, opened
 from tests.end_to_end.world import QUICK, ask, ended, output_of
+from tests.patience import PATIENT
 
 CLIENT = TraceContext("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", 1)
 WORDS = "Words that are nobody's business"
@@ -84,7 +85,9 @@ async def scene(nats_server: NatsServer, tmp_path: Path) -> AsyncIterator[Scene]
         # FastAPI's own spans have a request's query: not even this has them sent.
         sent["FASTAPI_OTEL_AUTO_CONFIGURE"] = "true"
         secret = {"PYTOON_API_KEYS": f"shop:{SECRET}", "OTEL_EXPORTER_OTLP_HEADERS": f"k={SECRET}"}
-        log = await JetStreamLog.connect(nats_server.url, token=nats_server.token)
+        log = await JetStreamLog.connect(
+            nats_server.url, token=nats_server.token, settings=PATIENT
+        )
         await log.provision(durables(load(environ=QUICK)))
         with opened(tmp_path, **QUICK, **at, **sent, **secret) as shell:
             crew = {name: shell.start("serve", name) for name in SERVICES}

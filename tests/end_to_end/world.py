@@ -18,6 +18,7 @@ from events.types import RenderCompleted
 from services.composition import durables
 from services.home import Home
 from tests.broker import NatsServer
+from tests.patience import PATIENT
 
 QUICK = {
     "PYTOON_ENGINES__NULL__ENABLED": "true",
@@ -45,7 +46,9 @@ class Processes:
 
     async def log(self) -> JetStreamLog:
         """A connection to the log, its streams and durables made."""
-        log = await JetStreamLog.connect(self.server.url, token=self.server.token)
+        log = await JetStreamLog.connect(
+            self.server.url, token=self.server.token, settings=PATIENT
+        )
         await log.provision(durables(self.config))
         return log
 

@@ -23,7 +23,7 @@ from tests.faults import away
 from tests.patience import comes_true, holds_once
 
 DURABLES = (DurableSpec(name="timers", types=("segment_timed_out",), ack_wait_s=0.5),)
-SETTINGS = LogSettings(bytes_max=1 << 24, newer_delay_s=0.3)
+SETTINGS = LogSettings(bytes_max=1 << 24, request_timeout_s=10.0, newer_delay_s=0.3)
 
 
 def timed_out(segment: int, job_id: str = "a") -> Event:

@@ -15,6 +15,7 @@ from events.jetstream import JetStreamLog
 from events.log import LogError
 from events.objects import CHUNK_BYTES, ObjectBucket, checked_bucket, digest_of
 from tests.broker import NatsServer
+from tests.patience import PATIENT
 
 NAME = "a film"
 CHUNKS = (b"x" * CHUNK_BYTES,) * 40 + (b"the end",)
@@ -24,7 +25,7 @@ WHOLE = b"".join(CHUNKS)
 @pytest_asyncio.fixture
 async def log(nats_server: NatsServer) -> AsyncIterator[JetStreamLog]:
     """A connection."""
-    log = await JetStreamLog.connect(nats_server.url, token=nats_server.token)
+    log = await JetStreamLog.connect(nats_server.url, token=nats_server.token, settings=PATIENT)
     try:
         yield log
     finally:

@@ -28,6 +28,7 @@ from services.signing import (
     provide_keys,
 )
 from tests.broker import NatsServer
+from tests.patience import PATIENT
 from tests.signing import Keys
 
 KEYS = Keys()
@@ -37,7 +38,7 @@ ROOT = Path(__file__).parents[2]
 @pytest_asyncio.fixture
 async def log(nats_server: NatsServer) -> AsyncIterator[JetStreamLog]:
     """A log that was made and is empty, seen by whom no keys are given."""
-    log = await JetStreamLog.connect(nats_server.url, token=nats_server.token)
+    log = await JetStreamLog.connect(nats_server.url, token=nats_server.token, settings=PATIENT)
     try:
         await log.provision(durables(load(environ={})))
         yield log

@@ -26,6 +26,7 @@ from services.stores import (
     provide_store,
 )
 from tests.broker import NatsServer
+from tests.patience import PATIENT
 
 BODY = b'{"preset_id": "meme_fast", "target_duration_seconds": 6, "prompt": "x"}'
 
@@ -46,7 +47,7 @@ def home(tmp_path: Path) -> Home:
 @pytest_asyncio.fixture
 async def log(nats_server: NatsServer) -> AsyncIterator[JetStreamLog]:
     """A log that was made and is empty."""
-    log = await JetStreamLog.connect(nats_server.url, token=nats_server.token)
+    log = await JetStreamLog.connect(nats_server.url, token=nats_server.token, settings=PATIENT)
     try:
         await log.provision(durables(load(environ={})))
         yield log

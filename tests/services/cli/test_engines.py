@@ -15,6 +15,7 @@ from events.types import Reason
 from services.home import read_json
 from tests.builders import JOB
 from tests.events.test_state import PLANNED, ask, failed
+from tests.patience import PATIENT
 from tests.services.cli.conftest import Called, Person
 
 
@@ -51,7 +52,9 @@ def test_the_log_tells_how_they_did(settled: Person) -> None:
 
     async def post() -> None:
         run = read_json(settled.home.run_json)
-        log = await JetStreamLog.connect(str(run["url"]), token=str(run["token"]))
+        log = await JetStreamLog.connect(
+            str(run["url"]), token=str(run["token"]), settings=PATIENT
+        )
         notice = CircuitOpened(
             engine="null", until_s=until_s, failures=3, counted=1, reason=Reason.TIMEOUT
         )
@@ -74,7 +77,9 @@ def test_the_last_failures_are_told(settled: Person) -> None:
 
     async def append() -> None:
         run = read_json(settled.home.run_json)
-        log = await JetStreamLog.connect(str(run["url"]), token=str(run["token"]))
+        log = await JetStreamLog.connect(
+            str(run["url"]), token=str(run["token"]), settings=PATIENT
+        )
         doubt = failed(Reason.UNAVAILABLE, cost=0.0)
         await log.append(Tail(job_id=JOB), (*PLANNED, ask(), doubt), source="test")
         await log.close()

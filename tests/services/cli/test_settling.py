@@ -13,6 +13,7 @@ from events.types import Reason
 from services.home import read_json
 from tests.builders import JOB
 from tests.events.test_state import PLANNED, ask, failed, intended
+from tests.patience import PATIENT
 from tests.services.cli.conftest import Person
 
 
@@ -24,7 +25,9 @@ def doubtful(settled: Person) -> Person:
 
     async def append() -> None:
         told = read_json(settled.home.run_json)
-        log = await JetStreamLog.connect(str(told["url"]), token=str(told["token"]))
+        log = await JetStreamLog.connect(
+            str(told["url"]), token=str(told["token"]), settings=PATIENT
+        )
         unknown = [failed(Reason.OUTCOME_UNKNOWN, segment=segment) for segment in (0, 1)]
         begun = [event for n in (0, 1) for event in (ask(segment=n), intended(segment=n))]
         await log.append(Tail(job_id=JOB), (*PLANNED, *begun, *unknown), source="test")
