@@ -60,16 +60,19 @@ BUFFER_BEGUN = 0.9
 """How full x264 takes a buffer to be at first.  A large one that is half empty would do for the
 sum, too, but x264 saves at the first frames then, which is where a product is looked at."""
 
-X264_PARAMS = "bframes=0:open-gop=0:stitchable=1:aq-strength=0.7:analyse=none"
+X264_PARAMS = "bframes=0:open-gop=0:stitchable=1:aq-strength=0.7"
 """Adaptive quantisation at full strength spends an overlay's bits on the dither of its soft
-ground; with none of it that dither is lost and the ground shows bands.  Small blocks predicted
-from their own surroundings are not looked for between keyframes (``analyse``): that takes 3 to
-10 % of the encoder's time, and shows in less than 0.1 of VMAF."""
+ground; with none of it that dither is lost and the ground shows bands."""
 
-MIXED_PARAMS = ":ipratio=1:subme=0"
-"""A keyframe is made better than others because they are made from it; not so where all are.
-Nor has it to be made ready for looking between its pixels, which is a twentieth of the work: of
-keyframes alone x264 writes the same pictures whatever ``subme`` is below 2."""
+QUICK_PARAMS = {"superfast": ":analyse=none"}
+"""By preset.  Small blocks predicted from their own surroundings are not looked for between
+keyframes: that takes 3 to 10 % of superfast's time, and shows in less than 0.1 of VMAF."""
+
+MIXED_PARAMS = "ipratio=1:"
+"""A keyframe is made better than others because they are made from it; not so where all are."""
+QUICK_MIXED_PARAMS = {"superfast": "subme=0:"}
+"""By preset.  Nothing is looked for between the pixels of a keyframe if all are; to be ready for
+it is a twentieth of the work, and superfast writes the same pictures without."""
 
 HEADER_ALONE = {"probesize": "32", "analyzeduration": "1"}
 """Bytes and microseconds that FFmpeg may read of a file to guess what its header leaves out; 0
@@ -116,6 +119,7 @@ def default_profile(
     keyint = KEYFRAME_S_MAX * fps
     params = (
         f"{X264_PARAMS}:keyint={keyint}:vbv-maxrate={rate}:vbv-bufsize={buffer}"
+        f"{QUICK_PARAMS.get(preset, '')}"
         if codec == SOFTWARE
         else f"{NVENC_PARAMS}:g={keyint}:maxrate={rate}k:bufsize={buffer}k"
     ) + (f":{more}" if more else "")
@@ -186,8 +190,10 @@ def encode_piece(
     used = msgspec.structs.replace(profile, crf=crf)
     if profile.codec == SOFTWARE and "vbv-bufsize" in profile.params:
         buffer = round(buffer_s(count, fps) * profile.bitrate_max_kbps)
-        more = f":vbv-bufsize={buffer}{MIXED_PARAMS if mixed else ''}"
-        used = msgspec.structs.replace(used, params=f"{profile.params}{more}")
+        # Before the profile's own, which may say otherwise and win.
+        first = f"{MIXED_PARAMS}{QUICK_MIXED_PARAMS.get(profile.preset, '')}" if mixed else ""
+        params = f"{first}{profile.params}:vbv-bufsize={buffer}"
+        used = msgspec.structs.replace(used, params=params)
     try:
         _encode(frames, count, str(path), used, size=size, keys=mixed, on_frame=on_frame)
         with open_packets(path) as container:

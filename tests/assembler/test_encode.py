@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import av
@@ -197,6 +198,30 @@ def test_a_setting_that_the_encoder_does_not_take_is_told() -> None:
     """At planning, before anything is drawn."""
     with pytest.raises(encode.EncodeError, match="libx264"):
         encode.default_profile(preset="no such preset", width=WIDTH, height=HEIGHT)
+
+
+@pytest.mark.parametrize(
+    ("preset", "more", "mixed", "found"),
+    [
+        ("superfast", "", False, ("0x3:0", "1")),
+        ("superfast", "", True, ("0x3:0", "0")),
+        ("superfast", "subme=4:analyse=all", True, ("0x3:0x133", "4")),
+        ("veryfast", "", False, ("0x3:0x113", "2")),
+        ("veryfast", "", True, ("0x3:0x113", "2")),
+    ],
+)
+def test_only_the_quick_preset_looks_for_less(
+    tmp_path: Path, preset: str, more: str, mixed: bool, found: tuple[str, str]
+) -> None:
+    """What a slower preset or the operator's own options look for is left as it is."""
+    profile = encode.default_profile(preset=preset, more=more, fps=FPS, width=WIDTH, height=HEIGHT)
+    path = tmp_path / "piece.mp4"
+    encode.encode_piece(
+        moving(2), 2, path, profile, fps=FPS, width=WIDTH, height=HEIGHT, mixed=mixed
+    )
+    told = path.read_bytes()
+    analyse, subme = re.search(rb" analyse=(\S+) .* subme=(\d+) ", told).groups()  # type: ignore[union-attr]
+    assert found == (analyse.decode(), subme.decode())
 
 
 def test_more_options_reach_the_encoder() -> None:
