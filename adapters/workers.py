@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import gc
 import importlib
 import multiprocessing
 import os
@@ -282,6 +283,9 @@ async def _watch(
 
 
 def _prepare_child(memory_mb_max: int, preload: tuple[str, ...]) -> None:
+    # What was loaded before the fork stays: the collector need not look at it again, whose marks
+    # would make a copy of each page of it.
+    gc.freeze()
     _die_with_parent()
     _keep_pages()
     if memory_mb_max and sys.platform == "linux":

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from pebble import ProcessPool
 
@@ -54,3 +57,22 @@ async def test_a_call_comes_after_the_start() -> None:
 
 def _called(_report: object) -> str:
     return "done"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, and forks")
+async def test_a_worker_begins_no_thread_for_algebra() -> None:
+    """It would wait for work in a busy loop; what the fork brought is nothing to collect."""
+    pool = WorkerPool(1, preload=("numpy",))
+    threads_more, kept = await pool.run(_multiplied, deadline_s=20.0)
+    await pool.close()
+    assert 0 == threads_more
+    assert kept > 1000
+
+
+def _multiplied(_report: object) -> tuple[int, int]:
+    """In the worker: threads that a large product began, and objects that are not looked at."""
+    tasks = Path("/proc/self/task")
+    before = len(list(tasks.iterdir()))
+    product = np.ones((600, 600)) @ np.ones((600, 600))
+    assert product[0, 0] == 600
+    return len(list(tasks.iterdir())) - before, gc.get_freeze_count()

@@ -203,15 +203,15 @@ def test_a_setting_that_the_encoder_does_not_take_is_told() -> None:
 @pytest.mark.parametrize(
     ("preset", "more", "mixed", "found"),
     [
-        ("superfast", "", False, ("0x3:0", "1")),
-        ("superfast", "", True, ("0x3:0", "0")),
-        ("superfast", "subme=4:analyse=all", True, ("0x3:0x133", "4")),
-        ("veryfast", "", False, ("0x3:0x113", "2")),
-        ("veryfast", "", True, ("0x3:0x113", "2")),
+        ("superfast", "", False, ("-6:-6", "0x3:0", "1")),
+        ("superfast", "", True, ("-6:-6", "0x3:0", "0")),
+        ("superfast", "subme=4:analyse=all:deblock=1,1", True, ("1:1", "0x3:0x133", "4")),
+        ("veryfast", "", False, ("0:0", "0x3:0x113", "2")),
+        ("veryfast", "", True, ("0:0", "0x3:0x113", "2")),
     ],
 )
 def test_only_the_quick_preset_looks_for_less(
-    tmp_path: Path, preset: str, more: str, mixed: bool, found: tuple[str, str]
+    tmp_path: Path, preset: str, more: str, mixed: bool, found: tuple[str, str, str]
 ) -> None:
     """What a slower preset or the operator's own options look for is left as it is."""
     profile = encode.default_profile(preset=preset, more=more, fps=FPS, width=WIDTH, height=HEIGHT)
@@ -220,8 +220,9 @@ def test_only_the_quick_preset_looks_for_less(
         moving(2), 2, path, profile, fps=FPS, width=WIDTH, height=HEIGHT, mixed=mixed
     )
     told = path.read_bytes()
-    analyse, subme = re.search(rb" analyse=(\S+) .* subme=(\d+) ", told).groups()  # type: ignore[union-attr]
-    assert found == (analyse.decode(), subme.decode())
+    told_of = re.search(rb" deblock=1:(\S+) analyse=(\S+) .* subme=(\d+) ", told)
+    assert told_of
+    assert found == tuple(value.decode() for value in told_of.groups())
 
 
 def test_more_options_reach_the_encoder() -> None:

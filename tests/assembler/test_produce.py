@@ -158,17 +158,20 @@ def test_transitions_do_not_depend_on_how_many_are_encoded_at_once(
     assert beside == film.assemble(tmp_path / "alone").output.read_bytes()
 
 
-@pytest.mark.parametrize("room", [0.0, float("inf")])
+@pytest.mark.parametrize(
+    ("room", "share"), [(0.0, produce.MIXTURE_SHARE), (1.0, 0.0), (float("inf"), 1.0)]
+)
 def test_transitions_are_of_keyframes_where_they_have_room(
-    film: Film, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: float
+    film: Film, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: float, share: float
 ) -> None:
-    """Without, only the first is one: the last would be much worse than the first."""
+    """Without, only the first is one: where it is seen before, and where it is seen after."""
     monkeypatch.setattr(produce, "room_bytes", lambda *_: room)
+    monkeypatch.setattr(produce, "MIXTURE_SHARE", share)
     found = probe(film.assemble(tmp_path / "joined").output)
     rows = [piece for piece in pieces(film.spec) if piece.kind == "transition"]
     for piece in rows:
         later = set(range(piece.start + 1, piece.start + piece.frames))
-        assert later & set(found.picture.keyframes) == (later if room else set())
+        assert later & set(found.picture.keyframes) == (later if room > 1 else set())
     assert rows
 
 
