@@ -9,6 +9,7 @@ A *wash* is a soft picture, stored small with 16 bits and dithered as it is draw
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -311,14 +312,20 @@ def ordered(height: int, width: int) -> Plane16:
     return np.ascontiguousarray(np.tile(tile, (down, across))[:height, :width], np.uint16)
 
 
+@functools.lru_cache(maxsize=2)
+def _below(width: int, height: int) -> tuple[Plane16, Plane16]:
+    """Return what frames of a size are dithered with: luma, and either chroma plane."""
+    # Turned upside down: chroma does not step where luma does.
+    halved = np.ascontiguousarray(ordered(height // 2, width // 2)[::-1])
+    return ordered(height, width), halved
+
+
 class Dither:
     """What is added below one code value, the same in every frame, and the room to add it in."""
 
     def __init__(self, width: int, height: int) -> None:
-        """Prepare for frames of ``width``×``height`` px."""
-        self._below = ordered(height, width)
-        # Turned upside down: chroma does not step where luma does.
-        self._below_uv = np.ascontiguousarray(ordered(height // 2, width // 2)[::-1])
+        """Prepare for frames of ``width``×``height`` px; what takes time waits for the first."""
+        self._size = width, height
         self._room = np.empty((height, width), np.uint16)
         self._room_uv = np.empty((height // 2, width // 2), np.uint16)
 
@@ -326,9 +333,10 @@ class Dither:
         """Fill a frame, or the upper part of one, with a window of a wash."""
         height, width = frame.y.shape
         deep = window.width * height / width
-        self._plane(wash.luma, window, deep, (self._room, self._below), frame.y)
-        self._plane(wash.u, window, deep, (self._room_uv, self._below_uv), frame.u)
-        self._plane(wash.v, window, deep, (self._room_uv, self._below_uv), frame.v)
+        below, below_uv = _below(*self._size)
+        self._plane(wash.luma, window, deep, (self._room, below), frame.y)
+        self._plane(wash.u, window, deep, (self._room_uv, below_uv), frame.u)
+        self._plane(wash.v, window, deep, (self._room_uv, below_uv), frame.v)
 
     def _plane(
         self,
