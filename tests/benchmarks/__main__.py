@@ -207,6 +207,13 @@ class Bench:
             Finding("state", f"{of}, operator", found.operator_ms, "ms", most=OPERATOR_MS_MOST),
             Finding("state", f"{of}, service, cold", found.cold_ms, "ms"),
             Finding("state", f"{of}, service, warm", found.warm_ms, "ms", most=SERVICE_MS_MOST),
+            Finding(
+                "state",
+                "the same, of the newest jobs",
+                found.newest_ms,
+                "ms",
+                most=SERVICE_MS_MOST,
+            ),
         ]
 
     def _gateway(self) -> None:

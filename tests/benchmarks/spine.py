@@ -59,12 +59,17 @@ class Throughput:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Median milliseconds to know one job's state in a log of so many events."""
+    """Median milliseconds to know one job's state in a log of so many events.
+
+    Jobs lie anywhere in it, but for ``newest_ms``: of those that were stored last, as the ones
+    under way are, and of which a service's cache has been warm, too.
+    """
 
     events: int
     operator_ms: float
     cold_ms: float
     warm_ms: float
+    newest_ms: float
     connect_ms: float
 
 
@@ -183,29 +188,35 @@ def _again(recorded: Recorded, job_id: str) -> tuple[str, bytes, dict[str, str] 
 
 async def _read(url: str, token: str, copies: int, events: int) -> Reading:
     """Read jobs that lie spread over the log: by the operator, and by a service's cache."""
-    spread = [f"copy-{copies * index // READS}" for index in range(min(READS, copies))]
+    count = min(READS, copies)
+    spread = [f"copy-{copies * index // count}" for index in range(count)]
+    newest = [f"copy-{copies - 1 - index}" for index in range(count)]
     began_s = time.perf_counter()
     log = await JetStreamLog.connect(url, token=token, name="bench")
     connect_ms = (time.perf_counter() - began_s) * 1000
-    pytoon, cache = Pytoon(log), JobCache(log, READS)
+    pytoon, cache = Pytoon(log), JobCache(log, 2 * READS)
     operator: list[float] = []
-    cold: list[float] = []
-    warm: list[float] = []
     try:
         for job_id in spread:
             began_s = time.perf_counter()
             job = await pytoon.replay(job_id)
             operator.append(time.perf_counter() - began_s)
             assert job.end is not None, job.problems
-        for times in (cold, warm):
-            for job_id in spread:
-                began_s = time.perf_counter()
-                await cache.load(job_id)
-                times.append(time.perf_counter() - began_s)
+        cold, warm = [await _loading_ms(cache, spread) for _ in range(2)]
+        _, newest_ms = [await _loading_ms(cache, newest) for _ in range(2)]
     finally:
         await log.close()
-    operator_ms, cold_ms, warm_ms = (median(times) * 1000 for times in (operator, cold, warm))
-    return Reading(events, operator_ms, cold_ms, warm_ms, connect_ms)
+    return Reading(events, median(operator) * 1000, cold, warm, newest_ms, connect_ms)
+
+
+async def _loading_ms(cache: JobCache, jobs: Sequence[str]) -> float:
+    """The median time in which a service brings one of these jobs up to date."""
+    times: list[float] = []
+    for job_id in jobs:
+        began_s = time.perf_counter()
+        await cache.load(job_id)
+        times.append(time.perf_counter() - began_s)
+    return median(times) * 1000
 
 
 __all__ = ["Reading", "Throughput", "reading", "throughput"]
