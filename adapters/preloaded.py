@@ -33,6 +33,7 @@ def context_with(preload: Sequence[str]) -> Any:
 
     Never from this process itself, whose threads and connections no child may inherit.  On
     macOS, where system libraries do not survive a fork, each child starts from nothing.
+    They take this process's environment, which gets ``ONE_THREAD``.
     """
     os.environ.update(ONE_THREAD)
     if sys.platform != "linux":

@@ -54,7 +54,8 @@ STRIP_ROWS = 64
 WASH_STEP = 4
 WHOLE, PART = cv2.INTER_LINEAR_EXACT, cv2.INTER_LINEAR
 """OpenCV's two ways to sample linearly, at most one code apart: the first takes a tenth less time
-for a frame, whose level does not stay in the processor's cache, the second for what is small."""
+for an opaque level, which fills frames and does not stay in the processor's cache, the second for
+one with alpha, of which less is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +212,7 @@ def draw_level(level: Level, window: Window, frame: Frame) -> None:
     """Fill a frame with a window of an opaque level."""
     planes = (level.luma, level.u, level.v)
     for index, (plane, out) in enumerate(zip(planes, (frame.y, frame.u, frame.v), strict=True)):
-        _cut(level, plane, window, frame.y.shape[1], out, WHOLE, halved=index > 0)
+        _cut(level, plane, window, frame.y.shape[1], out, halved=index > 0)
 
 
 def level_patch(level: Level, window: Window, area: tuple[int, int, int, int]) -> Patch:
@@ -228,20 +229,13 @@ def level_patch(level: Level, window: Window, area: tuple[int, int, int, int]) -
         halved = index > 1
         shape = (height // 2, width // 2) if halved else (height, width)
         out = np.empty(shape, np.uint8)
-        _cut(level, plane, window, width, out, PART, halved=halved)
+        _cut(level, plane, window, width, out, halved=halved)
         outs.append(out)
     return Patch(x, y, *outs)
 
 
-def _cut(  # noqa: PLR0917 - what is cut, out of what, into what
-    level: Level,
-    plane: Plane,
-    window: Window,
-    width: int,
-    out: Plane,
-    how: int,
-    *,
-    halved: bool,
+def _cut(
+    level: Level, plane: Plane, window: Window, width: int, out: Plane, *, halved: bool
 ) -> None:
     """Sample one plane; ``width`` is the window's in luma pixels of what is drawn."""
     step_x, step_y = (window.width * scale / width for scale in level.scale)
@@ -258,6 +252,7 @@ def _cut(  # noqa: PLR0917 - what is cut, out of what, into what
     to_x = min(from_x + round(columns * step_x), plane.shape[1])
     to_y = min(from_y + round(rows * step_y), plane.shape[0])
     part = plane[from_y:to_y, from_x:to_x]
+    how = WHOLE if level.alpha is None else PART
     drawn = cv2.resize(part, None, fx=1 / step_x, fy=1 / step_y, interpolation=how)
     short_y, short_x = max(0, rows - drawn.shape[0]), max(0, columns - drawn.shape[1])
     if short_y or short_x:
@@ -313,7 +308,7 @@ def ordered(height: int, width: int) -> Plane16:
 
 
 @functools.lru_cache(maxsize=2)
-def _below(width: int, height: int) -> tuple[Plane16, Plane16]:
+def _below(height: int, width: int) -> tuple[Plane16, Plane16]:
     """Return what frames of a size are dithered with: luma, and either chroma plane."""
     # Turned upside down: chroma does not step where luma does.
     halved = np.ascontiguousarray(ordered(height // 2, width // 2)[::-1])
@@ -325,7 +320,6 @@ class Dither:
 
     def __init__(self, width: int, height: int) -> None:
         """Prepare for frames of ``width``×``height`` px; what takes time waits for the first."""
-        self._size = width, height
         self._room = np.empty((height, width), np.uint16)
         self._room_uv = np.empty((height // 2, width // 2), np.uint16)
 
@@ -333,7 +327,7 @@ class Dither:
         """Fill a frame, or the upper part of one, with a window of a wash."""
         height, width = frame.y.shape
         deep = window.width * height / width
-        below, below_uv = _below(*self._size)
+        below, below_uv = _below(*self._room.shape)
         self._plane(wash.luma, window, deep, (self._room, below), frame.y)
         self._plane(wash.u, window, deep, (self._room_uv, below_uv), frame.u)
         self._plane(wash.v, window, deep, (self._room_uv, below_uv), frame.v)
