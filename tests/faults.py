@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 
 from events.faults import Fault
 from events.memory import MemoryLog
 from tests.broker import NatsServer
+
+FROZEN_S = 20.0
+"""How long is waited for a process to stand still, at most."""
 
 
 class ManualClock:
@@ -26,6 +33,24 @@ class ManualClock:
         self.now_s += seconds
         for log in logs:
             log.wake()
+
+
+def freeze(pid: int) -> None:
+    """Stop a process, and return when none of its threads runs any more.
+
+    The signal alone only says so: threads on other cores may go on for a moment.
+    """
+    os.kill(pid, signal.SIGSTOP)
+    tasks = Path(f"/proc/{pid}/task")
+    deadline_s = time.monotonic() + FROZEN_S
+    while any(_state(task) != "T" for task in tasks.glob("*/stat")):
+        assert time.monotonic() < deadline_s, f"process {pid} does not stop"
+        time.sleep(0.01)
+
+
+def _state(task: Path) -> str:
+    """The state of a thread; its name, in parentheses before it, may hold anything."""
+    return task.read_text().rpartition(")")[2].split()[0]
 
 
 @contextmanager

@@ -30,6 +30,7 @@ from services.server import (
     stop_server,
     supervise,
 )
+from tests.faults import freeze
 
 _ROOT = Path(__file__).parents[2]
 _ENSURE = (
@@ -224,7 +225,7 @@ def test_a_server_that_does_not_start_says_why(home: Home) -> None:
 def test_a_frozen_server_is_neither_doubled_nor_waited_for(home: Home) -> None:
     """Its store stays its own; who asks is told which process to look at."""
     address = ensure_server(home)
-    os.kill(address.pid, signal.SIGSTOP)
+    freeze(address.pid)
     try:
         with pytest.raises(ServerError, match=rf"pid {address.pid}.*kill it"):
             ensure_server(home, wait_s=0.1)

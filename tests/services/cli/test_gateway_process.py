@@ -21,6 +21,7 @@ from services.cli.gateway_process import Cord
 from services.home import Home, is_alive
 from tests.collector import Collector
 from tests.end_to_end.shell import children_of
+from tests.faults import freeze
 from tests.services.cli.conftest import Person
 
 ASK = {"preset_id": "meme_fast", "prompt": "Words", "target_duration_seconds": 2}
@@ -182,7 +183,7 @@ def test_it_comes_back_with_the_server_of_the_log(up: Up) -> None:
     """It says that it is not ready as long as there is none."""
     assert up.client.get("/ready").status_code == 200
     pid = up.person.server_pid()
-    os.kill(pid, signal.SIGSTOP)
+    freeze(pid)
     try:
         told = up.client.get("/ready")
         assert (told.status_code, told.json()["status"]) == (503, "not ready")

@@ -8,6 +8,7 @@ import signal
 
 import pytest
 
+from tests.faults import freeze
 from tests.services.cli.conftest import Person
 
 _REQUEST = ("--preset", "overlay_classic", "--duration", "6")
@@ -67,7 +68,7 @@ def test_a_finished_job_cannot_be_cancelled(done: Person) -> None:
 def test_a_job_can_be_cancelled(done: Person) -> None:
     """It ends so, and who waits for it is told with exit 3."""
     services = done.services_pid()
-    os.kill(services, signal.SIGSTOP)
+    freeze(services)
     render = done.start("render", *_REQUEST, "--job-id", "gone")
     assert render.stdout is not None
     assert "gone requested" in render.stdout.readline()

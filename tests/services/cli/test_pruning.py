@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.shell import opened
+from tests.faults import freeze
 from tests.services.cli.conftest import Person
 
 _REQUEST = ("--preset", "overlay_classic", "--duration", "6")
@@ -27,7 +28,7 @@ def test_ended_jobs_are_pruned_and_the_rest_is_not(person: Person) -> None:
     for job_id, seed in (("old", "1"), ("kept", "2")):
         assert person.call("render", *_REQUEST, "--job-id", job_id, "--seed", seed).code == 0
     services = person.services_pid()
-    os.kill(services, signal.SIGSTOP)
+    freeze(services)
     assert person.call("submit", *_REQUEST, "--job-id", "young").code == 0
     nothing = person.call("prune", "--collect")
     assert (nothing.code, nothing.out) == (0, "pruned: 0 jobs\nremoved: 0 artifacts, 0 bytes\n")

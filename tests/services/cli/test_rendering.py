@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults import freeze
 from tests.services.cli.conftest import Person
 
 _REQUEST = ("--preset", "overlay_classic", "--duration", "6")
@@ -92,7 +93,7 @@ def test_two_renders_at_once_share_one_home(person: Person) -> None:
 def test_an_interrupted_render_can_be_resumed(settled: Person) -> None:
     """Ctrl-C is exit 130, names the command, and leaves the job going on."""
     services = settled.services_pid()
-    os.kill(services, signal.SIGSTOP)
+    freeze(services)
     render = settled.start("render", *_REQUEST, "--job-id", "f")
     assert render.stdout is not None
     assert "f requested" in render.stdout.readline()
@@ -118,7 +119,7 @@ def test_a_waiting_render_survives_kills(person: Person, victim: str) -> None:
     """Whoever waits sees to it that services and server come back."""
     person.call("render", *_REQUEST)
     services = person.services_pid()
-    os.kill(services, signal.SIGSTOP)
+    freeze(services)
     render = person.start("render", *_REQUEST, "--job-id", "g", "--json")
     assert render.stderr is not None
     assert "g requested" in render.stderr.readline()
